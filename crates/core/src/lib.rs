@@ -1,0 +1,10 @@
+//! The rules of Surefoot: definitions, checks, plans, and the deciders that run them.
+//!
+//! Nothing here reads a clock, draws a random number, touches a file or a socket, or is `async`:
+//! whatever a rule needs is an argument, so that a replay is exact and a proof means something.
+
+pub mod expr;
+pub mod ids;
+pub mod limits;
+pub mod task_error;
+pub mod time;

@@ -1,0 +1,247 @@
+//! The rows that a store keeps. Plain data, no rules.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use surefoot_core::ids::{Digest, RunId};
+use surefoot_core::time::Millis;
+
+/// Runs hash to shards; an owner leases shards. SQLite has one shard, number 0.
+pub type Shard = u16;
+
+/// The right to write a shard. Every batch carries it; a batch with an old epoch is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    pub shard: Shard,
+    pub epoch: u64,
+}
+
+/// One decision, made durable as a whole: the record, and every row that changes with it.
+#[derive(Clone, Debug)]
+pub struct Append {
+    pub run: RunId,
+    /// How many records the run has before this one. Another number refuses the append.
+    pub expected: u64,
+    /// The events of one decision, encoded by the core. Opaque here.
+    pub record: Vec<u8>,
+    /// Set when the run is new, its status changed, or it went idle or woke up.
+    pub row: Option<RowChange>,
+    /// A parent to wake in the same transaction because this run has ended.
+    pub wake: Option<RunId>,
+    /// Lines that tasks logged since the last append.
+    pub logs: Vec<LogLine>,
+    /// A snapshot of the folded state after this record. Disposable.
+    pub snapshot: Option<Vec<u8>>,
+    /// Values taken out of the record because they are large. Kept once by hash.
+    pub payloads: Vec<(Digest, Vec<u8>)>,
+    /// Inbox entries that this decision has answered.
+    pub answered: Vec<i64>,
+}
+
+impl Append {
+    /// An append of nothing but a record.
+    pub fn record(run: RunId, expected: u64, record: Vec<u8>) -> Append {
+        Append {
+            run,
+            expected,
+            record,
+            row: None,
+            wake: None,
+            logs: Vec::new(),
+            snapshot: None,
+            payloads: Vec::new(),
+            answered: Vec::new(),
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub enum RowChange {
+    /// The run begins. If `row.key` is taken for the same workflow, the append answers
+    /// [`Outcome::Duplicate`] and writes nothing.
+    Insert(Box<RunRow>),
+    Update(RowUpdate),
+}
+
+/// What lists show and what finds a run again after a restart.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunRow {
+    pub id: RunId,
+    pub shard: Shard,
+    pub workflow: String,
+    pub version: String,
+    pub definition: Digest,
+    /// The idempotency key given at the start; unique within the workflow.
+    pub key: Option<String>,
+    /// Hash of what was asked with that key: the same key with another body is a conflict.
+    pub key_body: Option<Digest>,
+    /// `pending`, `running`, … as the core writes it.
+    pub status: String,
+    pub activity: Activity,
+    pub created_at: Millis,
+    pub started_at: Option<Millis>,
+    pub ended_at: Option<Millis>,
+    pub priority: i32,
+    /// Who started it.
+    pub actor: String,
+    pub parent: Option<RunId>,
+    /// The evaluated `concurrency.key`.
+    pub concurrency_key: Option<String>,
+    pub labels: BTreeMap<String, String>,
+    /// One line for lists: the error of a failed run, or what it waits for.
+    pub summary: Option<String>,
+    /// Tasks ended and tasks known, for a progress bar.
+    pub done: u32,
+    pub total: u32,
+}
+
+/// The fields of a run row that change.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RowUpdate {
+    pub status: String,
+    pub activity: Activity,
+    pub started_at: Option<Millis>,
+    pub ended_at: Option<Millis>,
+    pub summary: Option<String>,
+    pub done: u32,
+    pub total: u32,
+}
+
+/// Why the run will go on: the durable pending cause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Activity {
+    /// Work is queued or in flight: load it at start-up.
+    Active,
+    /// Only waits: for a signal, a person, a sub-run, or until `wake_at`.
+    Idle { wake_at: Option<Millis> },
+    /// Ended.
+    Ended,
+}
+
+/// What became of one append of a batch. An error of the whole batch is a [`crate::Error`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    Applied,
+    /// The run has another number of records than expected. Nothing of this append was written.
+    Conflict {
+        actual: u64,
+    },
+    /// The idempotency key is taken. Nothing of this append was written.
+    Duplicate {
+        run: RunId,
+        body: Option<Digest>,
+    },
+}
+
+/// A line that a task wrote.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    pub run: RunId,
+    /// The task's path, such as `reserve[3]`.
+    pub task: String,
+    pub attempt: u32,
+    pub at: Millis,
+    /// `info`, `warn`, `error`, `debug`, `stdout` or `stderr`.
+    pub stream: String,
+    pub text: String,
+}
+
+/// A log line with its position, for following.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredLog {
+    pub position: i64,
+    #[serde(flatten)]
+    pub line: LogLine,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct LogFilter {
+    pub task: Option<String>,
+    pub attempt: Option<u32>,
+    /// Only lines after this position.
+    pub after: i64,
+    pub limit: u32,
+}
+
+/// A definition as it was deployed: the text is the truth, the plan is made from it again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DefinitionRow {
+    pub hash: Digest,
+    pub workflow: String,
+    pub version: String,
+    pub source: String,
+    pub created_at: Millis,
+    pub actor: String,
+}
+
+/// A command left by another process for the owner of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InboxRow {
+    pub id: i64,
+    pub run: RunId,
+    /// The command, encoded by the core. Opaque here.
+    pub command: Vec<u8>,
+    pub created_at: Millis,
+    /// Set by the owner: what became of it.
+    pub answer: Option<String>,
+}
+
+/// Which runs to list. Newest first.
+#[derive(Clone, Debug, Default)]
+pub struct RunFilter {
+    pub workflow: Option<String>,
+    /// Any of these statuses; all if empty.
+    pub statuses: Vec<String>,
+    pub key: Option<String>,
+    pub parent: Option<RunId>,
+    pub labels: BTreeMap<String, String>,
+    pub since: Option<Millis>,
+    /// Only ids within these bounds, both included (a prefix look-up).
+    pub ids: Option<(RunId, RunId)>,
+    /// Only runs older than this one: the cursor.
+    pub before: Option<RunId>,
+    pub limit: u32,
+}
+
+/// Sizes and counts, for `store info`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct StoreInfo {
+    pub backend: String,
+    pub location: String,
+    pub schema_version: u32,
+    pub instance: String,
+    pub runs: u64,
+    pub runs_by_status: BTreeMap<String, u64>,
+    pub records: u64,
+    pub payloads: u64,
+    pub definitions: u64,
+    pub log_lines: u64,
+    pub bytes: u64,
+    pub wal_bytes: u64,
+}
+
+/// One thing that `store verify` found wrong.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Damage {
+    pub what: String,
+    pub run: Option<RunId>,
+    pub hint: String,
+}
+
+/// What `store gc` may remove.
+#[derive(Clone, Debug)]
+pub struct Retention {
+    /// Ended runs whose end is before this instant go, with journal, logs and snapshots.
+    pub ended_before: Millis,
+    /// At most this many runs in one call, so that writers are not held up.
+    pub limit: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Collected {
+    pub runs: u64,
+    pub records: u64,
+    pub payloads: u64,
+    pub log_lines: u64,
+    pub bytes_freed: u64,
+}
