@@ -3,8 +3,12 @@
 //! Nothing here reads a clock, draws a random number, touches a file or a socket, or is `async`:
 //! whatever a rule needs is an argument, so that a replay is exact and a proof means something.
 
+pub mod definition;
 pub mod expr;
 pub mod ids;
 pub mod limits;
+pub mod plan;
+pub mod schema;
+pub mod source;
 pub mod task_error;
 pub mod time;
