@@ -6,8 +6,11 @@
 pub mod definition;
 pub mod expr;
 pub mod ids;
+pub mod join;
 pub mod limits;
 pub mod plan;
+pub mod retry;
+pub mod run;
 pub mod schema;
 pub mod source;
 pub mod task_error;

@@ -1,0 +1,186 @@
+//! One run, decided purely: a command, the state and the time go in, events come out.
+//!
+//! [`Run::decide`] is the only way to change a run. It applies the events that it returns, so the
+//! caller either makes them durable or drops the run and loads it again. After a crash the same
+//! state is folded from the journal, and [`Run::outstanding`] says what is still to be done: there
+//! is no recovery code.
+//!
+//! | file | answers |
+//! |---|---|
+//! | `status` | which status follows which |
+//! | `event`, `command` | what happened; what may be asked |
+//! | `state`, `evolve` | what the events add up to |
+//! | `index` | what is derived from state and plan, for speed |
+//! | `decide` | which rule a command meets |
+//! | `advance`, `work`, `machine`, `finish` | how tasks start, work, move on and end |
+//! | `operate` | what people do to a run |
+//! | `view` | what an expression sees |
+//! | `effect`, `explain` | what is to be done; why something is not |
+
+mod advance;
+mod command;
+mod decide;
+mod effect;
+mod event;
+mod evolve;
+mod explain;
+mod finish;
+mod index;
+mod machine;
+mod operate;
+mod payload;
+mod state;
+mod status;
+mod view;
+mod work;
+
+use std::sync::Arc;
+
+pub use command::{Command, Refusal};
+pub use decide::{Decision, Env, InlineLog, Want};
+pub use effect::{Activity, Effect};
+pub use event::*;
+pub use explain::{OpenTransition, Why};
+pub use payload::{KEPT_APART_BYTES_MIN, Payload, size};
+pub use state::*;
+pub use status::{RUN_TRANSITIONS, RunStatus, TASK_TRANSITIONS, TaskStatus};
+pub use view::Secrets;
+
+use crate::ids::RunId;
+use crate::limits::Limits;
+use crate::plan::{CompositeId, NodeId, Plan, TaskPlan, WorkPlan};
+use crate::time::Millis;
+use index::Index;
+
+/// A run in memory: its plan, the folded journal, and what is derived from both.
+#[derive(Debug)]
+pub struct Run {
+    plan: Arc<Plan>,
+    state: RunState,
+    index: Index,
+    limits: Arc<Limits>,
+}
+
+impl Run {
+    /// Makes a new run and its first record. Nothing of it has started: `Admit` does that.
+    pub fn create(
+        id: RunId,
+        plan: Arc<Plan>,
+        created: Created,
+        limits: Arc<Limits>,
+        now: Millis,
+    ) -> (Run, Record) {
+        let state = RunState::new(id, created.clone(), now);
+        let by = By::actor(&created.actor);
+        let events = vec![Event::Created(Box::new(created))];
+        let mut run = Run::new(plan, state, limits);
+        run.state.records = 1;
+        (run, Record { v: RECORD_FORMAT, at: now, by, events })
+    }
+
+    /// Takes up a run whose state was folded from its journal.
+    pub fn new(plan: Arc<Plan>, state: RunState, limits: Arc<Limits>) -> Run {
+        let mut run = Run { plan, state, index: Index::default(), limits };
+        run.rebuild_index();
+        run
+    }
+
+    pub fn id(&self) -> RunId {
+        self.state.id
+    }
+
+    pub fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    pub fn state(&self) -> &RunState {
+        &self.state
+    }
+
+    /// Returns the part of the plan that a task is made from.
+    pub fn node(&self, task: TaskId) -> &TaskPlan {
+        self.plan.node(self.node_id(task))
+    }
+
+    pub fn node_id(&self, task: TaskId) -> NodeId {
+        let scope = self.state.scope(self.state.task(task).scope);
+        match scope.content {
+            ScopeContent::Map { .. } => self.node_id(scope.owner.expect("a map belongs to a task")),
+            ScopeContent::Graph | ScopeContent::Machine { .. } => {
+                self.plan.child(CompositeId(scope.composite), task.0 - scope.first)
+            }
+        }
+    }
+
+    /// Returns the place of a task among its siblings; for an item, its index.
+    pub fn local(&self, task: TaskId) -> u32 {
+        task.0 - self.state.scope(self.state.task(task).scope).first
+    }
+
+    /// Whether the task is one item of a `for_each`.
+    pub fn is_item(&self, task: TaskId) -> bool {
+        let scope = self.state.scope(self.state.task(task).scope);
+        matches!(scope.content, ScopeContent::Map { .. })
+    }
+
+    /// Whether the task's `for_each` makes it a container of items.
+    fn is_map(&self, task: TaskId) -> bool {
+        self.node(task).for_each.is_some() && !self.is_item(task)
+    }
+
+    /// Whether an attempt of the task is work for an executor, not a container of other tasks.
+    fn is_leaf(&self, task: TaskId) -> bool {
+        matches!(self.node(task).work, WorkPlan::Uses { .. }) && !self.is_map(task)
+    }
+
+    /// Returns the text that names the task for people and in idempotency keys, such as `pay`,
+    /// `group.check`, `reserve[3]`, `review#2`, `pay.compensate`.
+    pub fn path(&self, task: TaskId) -> String {
+        let state = self.state.task(task);
+        let scope = self.state.scope(state.scope);
+        let outer = scope.owner.map(|owner| self.path(owner));
+        let id = &self.node(task).id;
+        match (&scope.content, outer) {
+            (ScopeContent::Map { .. }, outer) => {
+                format!("{}[{}]", outer.unwrap_or_default(), self.local(task))
+            }
+            (ScopeContent::Machine { .. }, outer) if state.visit > 1 => {
+                joined(outer, &format!("{id}#{}", state.visit))
+            }
+            (_, outer) => joined(outer, id),
+        }
+    }
+
+    /// Finds a task by its path. A state may be named without its visit.
+    pub fn find(&self, path: &str) -> Option<TaskId> {
+        let bare =
+            |it: &str| it.split_once('#').map_or_else(|| it.to_owned(), |it| it.0.to_owned());
+        let tasks = (0..self.state.tasks.len() as u32).rev().map(TaskId);
+        let name = path.rsplit('.').next().unwrap_or(path);
+        let name = name.split(['[', '#']).next().unwrap_or(name);
+        tasks.filter(|task| &*self.node(*task).id == name).find(|task| {
+            let full = self.path(*task);
+            full == path || bare(&full) == path
+        })
+    }
+
+    /// Returns the key that every attempt of this task carries: derived from the run, the task
+    /// and its iteration, not from the attempt.
+    pub fn idempotency_key(&self, task: TaskId) -> String {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&self.state.id.to_bytes());
+        hasher.update(self.path(task).as_bytes());
+        let redo = self.state.task(task).redo();
+        if redo > 0 {
+            hasher.update(&redo.to_le_bytes());
+        }
+        hasher.finalize().to_hex()[..32].to_owned()
+    }
+}
+
+fn joined(outer: Option<String>, id: &str) -> String {
+    match outer {
+        Some(outer) => format!("{outer}.{id}"),
+        None => id.to_owned(),
+    }
+}
