@@ -9,6 +9,7 @@ pub mod ids;
 pub mod join;
 pub mod limits;
 pub mod plan;
+pub mod queue;
 pub mod retry;
 pub mod run;
 pub mod schema;
