@@ -5,6 +5,7 @@
 
 pub mod expr;
 pub mod ids;
+pub mod kind_schema;
 pub mod limits;
 pub mod task_error;
 pub mod time;
