@@ -8,6 +8,7 @@ pub mod definition;
 pub mod expr;
 pub mod ids;
 pub mod join;
+pub mod kind_schema;
 pub mod limits;
 pub mod plan;
 pub mod retry;
