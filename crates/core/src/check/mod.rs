@@ -9,10 +9,13 @@ mod build;
 mod digraph;
 mod graph;
 mod limits;
+mod literal;
 mod machine;
 mod names;
 mod notify;
 mod outline;
+mod sql;
+mod work;
 
 use std::sync::Arc;
 
@@ -87,6 +90,7 @@ pub fn check(definition: &Definition, origin: &Origin<'_>, context: &CheckContex
     names::check(&outline, &mut problems);
     graph::check(&outline, &mut problems);
     machine::check(definition, &outline, &mut problems);
+    work::check(definition, &outline, context, &mut problems);
     let input = input_schema(definition, &mut problems);
     sort(&mut problems);
     if problems.iter().any(Problem::is_error) {
