@@ -1,25 +1,19 @@
-//! Graphs: something to run, no cycles, joins that have something to join.
+//! Graphs: no cycles, and joins that have something to join.
 
 use super::digraph::{Components, shortest_cycle};
 use super::outline::{Level, Outline, Shape};
 use crate::definition::Join;
 use crate::source::Problem;
 
-const CYCLE: &str = "SF1104";
+const CYCLE: &str = "SF1102";
 const JOIN_WITHOUT_NEEDS: &str = "SF1105";
-const EMPTY: &str = "SF1106";
 /// Names of a long cycle that the message shows; the rest is counted.
 const CYCLE_NAMES_MAX: usize = 12;
 
 pub(super) fn check(outline: &Outline<'_>, problems: &mut Vec<Problem>) {
     for level in &outline.levels {
-        let Shape::Graph(graph) = level.shape else { continue };
-        if level.len == 0 {
-            problems.push(
-                Problem::error(EMPTY, graph.span, "`tasks` is empty, so there is nothing to run")
-                    .label("no task here")
-                    .help("add a task, such as `hello: {uses: log, with: {message: hello}}`"),
-            );
+        if !matches!(level.shape, Shape::Graph(_)) {
+            continue;
         }
         cycles(outline, level, problems);
         joins(outline, level, problems);

@@ -7,7 +7,7 @@ use crate::schema::Schema;
 use crate::source::{Content, Key, Node, Problem, Span, nearest, oxford};
 
 /// The code of everything that is reported here.
-const WRONG_PARAMETER: &str = "SF1109";
+const WRONG_PARAMETER: &str = "SF1107";
 /// A name with more alternatives than this is told to look at the schema.
 const ALTERNATIVES_MAX: usize = 16;
 

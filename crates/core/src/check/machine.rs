@@ -5,19 +5,16 @@ use super::outline::{Level, Outline, Role, Shape};
 use crate::definition::{Definition, Machine, Spanned, State, TemplateSource, Transition, Work};
 use crate::source::{Problem, nearest, oxford};
 
-const NO_STATES: &str = "SF1106";
-const NO_INITIAL: &str = "SF1201";
-const UNKNOWN_INITIAL: &str = "SF1202";
-const UNKNOWN_STATE: &str = "SF1203";
-const FINAL_WITH_EXIT: &str = "SF1204";
-const NO_EXIT: &str = "SF1205";
-const UNREACHABLE: &str = "SF1206";
-const NO_END: &str = "SF1207";
-const AUTOMATIC_LOOP: &str = "SF1208";
-const WORK_EVENT: &str = "SF1209";
-const NO_DEFAULT: &str = "SF1210";
-const DEAD_TRANSITION: &str = "SF1211";
-const UNKNOWN_VARIABLE: &str = "SF1212";
+const UNKNOWN_INITIAL: &str = "SF1201";
+const UNKNOWN_STATE: &str = "SF1202";
+const NO_EXIT: &str = "SF1203";
+const UNREACHABLE: &str = "SF1204";
+const NO_END: &str = "SF1205";
+const AUTOMATIC_LOOP: &str = "SF1206";
+const WORK_EVENT: &str = "SF1207";
+const NO_DEFAULT: &str = "SF1208";
+const DEAD_TRANSITION: &str = "SF1209";
+const UNKNOWN_VARIABLE: &str = "SF1210";
 
 /// Names that a message lists; the rest is counted.
 const NAMES_MAX: usize = 5;
@@ -25,18 +22,6 @@ const NAMES_MAX: usize = 5;
 pub(super) fn check(definition: &Definition, outline: &Outline<'_>, problems: &mut Vec<Problem>) {
     for level in &outline.levels {
         let Shape::Machine(machine) = level.shape else { continue };
-        if machine.states.is_empty() {
-            problems.push(
-                Problem::error(
-                    NO_STATES,
-                    machine.span,
-                    "`states` is empty, so there is nothing to run",
-                )
-                .label("no state here")
-                .help("add an initial and a final state"),
-            );
-            continue;
-        }
         let vars = match level.role {
             Role::Body => &definition.vars,
             Role::Work(_) | Role::Undo(_) | Role::OnFailure | Role::Finally => &machine.vars,
@@ -73,15 +58,7 @@ fn is_end(state: &State) -> bool {
 }
 
 fn initial(machine: &Machine, level: &Level<'_>, problems: &mut Vec<Problem>) -> Option<u32> {
-    let first = machine.states[0].task.id.value.as_str();
-    let Some(initial) = &machine.initial else {
-        problems.push(
-            Problem::error(NO_INITIAL, machine.span, "the machine does not say where it starts")
-                .label("no `initial`")
-                .help(format!("add `initial: {first}` beside `states`")),
-        );
-        return None;
-    };
+    let initial = machine.initial.as_ref()?;
     let found = level.ids.get(initial.value.as_str()).copied();
     if found.is_none() {
         let message = format!("the initial state `{}` is not defined", initial.value);
@@ -106,23 +83,12 @@ fn did_you_mean(name: &str, level: &Level<'_>) -> String {
 
 fn exits(state: &State, problems: &mut Vec<Problem>) {
     let id = &state.task.id;
-    let first = lists(state).flat_map(|(_, list)| list).next();
-    match first {
-        Some(exit) if state.is_final => problems.push(
-            Problem::error(
-                FINAL_WITH_EXIT,
-                exit.span,
-                format!("the final state `{}` has a transition", id.value),
-            )
-            .label("never taken: the machine ends in this state")
-            .help("drop the transition, or drop `final: true`"),
-        ),
-        None if !is_end(state) => problems.push(
+    if !is_end(state) && lists(state).all(|(_, list)| list.is_empty()) {
+        problems.push(
             Problem::error(NO_EXIT, id.span, format!("there is no way out of `{}`", id.value))
                 .label("neither final nor with a transition")
                 .help("add `next`, `on` or `after`, or mark it `final: true`"),
-        ),
-        Some(_) | None => {}
+        );
     }
     for (event, _) in &state.on {
         if matches!(event.value.as_str(), "done" | "failed") && !has_work(state) {

@@ -83,10 +83,6 @@ pub fn check(definition: &Definition, origin: &Origin<'_>, context: &CheckContex
     let outline = Outline::new(definition, finally.as_ref());
     let mut problems = Vec::new();
     limits::check(definition, &outline, context, &mut problems);
-    if problems.iter().any(Problem::is_error) {
-        // Too large to look at closely.
-        return Checked { plan: None, problems };
-    }
     names::check(&outline, &mut problems);
     graph::check(&outline, &mut problems);
     machine::check(definition, &outline, &mut problems);

@@ -1,16 +1,15 @@
-//! Ids: each once, none like another, and every need is one of them.
+//! Ids: none hides another, and every need is one of them.
 
 use std::collections::HashMap;
 
 use super::outline::{Level, Outline, Role};
+use crate::definition::Spanned;
 use crate::plan::{CompositeId, ROOT};
 use crate::source::{Problem, Span, nearest};
 
-const DUPLICATE_ID: &str = "SF1101";
-const ALIKE_IDS: &str = "SF1102";
-const UNKNOWN_NEED: &str = "SF1103";
-const SHADOWED_ID: &str = "SF1116";
-const REPEATED_NEED: &str = "SF1124";
+const UNKNOWN_NEED: &str = "SF1101";
+const HIDDEN_ID: &str = "SF1103";
+const REPEATED_NEED: &str = "SF1104";
 
 pub(super) fn check(outline: &Outline<'_>, problems: &mut Vec<Problem>) {
     // Where the tasks of each name are, for needs that name one elsewhere.
@@ -22,37 +21,8 @@ pub(super) fn check(outline: &Outline<'_>, problems: &mut Vec<Problem>) {
         if matches!(level.role, Role::Undo(_)) {
             continue;
         }
-        alike(outline, level, problems);
         shadowed(outline, id, level, problems);
         needs(outline, level, &elsewhere, problems);
-    }
-}
-
-fn alike(outline: &Outline<'_>, level: &Level<'_>, problems: &mut Vec<Problem>) {
-    let mut seen: HashMap<String, &crate::definition::Spanned<String>> = HashMap::new();
-    for placed in outline.children(level) {
-        let id = &placed.task.id;
-        let Some(first) = seen.get(&id.value.to_lowercase()) else {
-            seen.insert(id.value.to_lowercase(), id);
-            continue;
-        };
-        let name = &id.value;
-        problems.push(if first.value == *name {
-            Problem::error(DUPLICATE_ID, id.span, format!("`{name}` is defined twice"))
-                .label("defined again here")
-                .related(first.span, "first defined here")
-                .help("rename one of them, and the `needs` and expressions that mean it")
-        } else {
-            let other = &first.value;
-            Problem::warning(
-                ALIKE_IDS,
-                id.span,
-                format!("`{name}` and `{other}` differ only in upper and lower case"),
-            )
-            .label("easily taken for the other one")
-            .related(first.span, "the other one")
-            .help("rename one of them")
-        });
     }
 }
 
@@ -73,7 +43,7 @@ fn shadowed(
         if let Some(hidden) = hidden {
             let name = &id.value;
             problems.push(
-                Problem::error(SHADOWED_ID, id.span, format!("`{name}` hides an outer `{name}`"))
+                Problem::error(HIDDEN_ID, id.span, format!("`{name}` hides an outer `{name}`"))
                     .label("`tasks` would mean this one from here on inwards")
                     .related(hidden.task.id.span, "the outer one")
                     .help("rename one of them: an id must differ from those around it"),
@@ -112,7 +82,7 @@ fn needs(
 
 fn unknown_need(
     task: &str,
-    need: &crate::definition::Spanned<String>,
+    need: &Spanned<String>,
     mut known: Vec<&str>,
     elsewhere: &HashMap<&str, Span>,
 ) -> Problem {

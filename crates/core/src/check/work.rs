@@ -14,13 +14,13 @@ use crate::plan::{BUILT_IN, takes_defaults};
 use crate::source::{Content, Node, Problem, Severity, Span, nearest, oxford};
 use crate::time::Duration;
 
-const UNKNOWN_KIND: &str = "SF1108";
-const WRONG_PARAMETER: &str = "SF1109";
-const COMPENSATION: &str = "SF1118";
-const UNKNOWN_WORKFLOW: &str = "SF1120";
-const RECURSION: &str = "SF1121";
-const SQL_PARAMETERS: &str = "SF1122";
-const UNKNOWN_DATABASE: &str = "SF1125";
+const UNKNOWN_KIND: &str = "SF1106";
+const WRONG_PARAMETER: &str = "SF1107";
+const COMPENSATION: &str = "SF1113";
+const UNKNOWN_WORKFLOW: &str = "SF1111";
+const RECURSION: &str = "SF1112";
+const SQL_PARAMETERS: &str = "SF1108";
+const UNKNOWN_DATABASE: &str = "SF1109";
 
 /// Parameters of built-in kinds that are durations.
 const DURATIONS: [(&str, &str); 5] = [
@@ -259,13 +259,7 @@ impl Works<'_> {
     fn compensation(&mut self, placed: &Placed<'_>) {
         let Some(undo) = &placed.task.compensate else { return };
         let id = &placed.task.id.value;
-        if let Role::Undo(_) = self.outline.level(placed.level).role {
-            self.problems.push(
-                Problem::error(COMPENSATION, undo.span, "a compensation cannot be compensated")
-                    .label("not allowed here")
-                    .help("drop it; give the compensation a `retry` instead"),
-            );
-        } else if !acts(placed.task) {
+        if !acts(placed.task) {
             let mut problem = Problem::warning(
                 COMPENSATION,
                 undo.span,
