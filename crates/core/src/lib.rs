@@ -7,6 +7,7 @@ pub mod definition;
 pub mod expr;
 pub mod ids;
 pub mod limits;
+pub mod parse;
 pub mod plan;
 pub mod schema;
 pub mod source;
