@@ -10,6 +10,7 @@ pub mod ids;
 pub mod join;
 pub mod kind_schema;
 pub mod limits;
+pub mod parse;
 pub mod plan;
 pub mod retry;
 pub mod schema;
