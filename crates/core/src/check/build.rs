@@ -30,7 +30,7 @@ pub(super) fn plan(
     let mut plan = Plan {
         workflow: definition.id.value.clone(),
         version: definition.version.value.clone(),
-        hash: origin.hash,
+        hash: origin.hash(),
         description: definition.description.clone(),
         input,
         timeout: definition.timeout.as_ref().map(|it| it.value),
@@ -75,7 +75,7 @@ impl<'a> Builder<'a> {
         Builder {
             definition,
             outline,
-            lines: LineIndex::new(origin.text.as_bytes()),
+            lines: LineIndex::new(origin.source),
             default_retry,
             default_policy: retry::policy(None, default_retry).map(Arc::new),
             kinds,
