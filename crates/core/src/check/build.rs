@@ -122,7 +122,7 @@ impl<'a> Builder<'a> {
         let level = self.outline.level(placed.level);
         let defaults = takes_defaults(task_kind(task));
         TaskPlan {
-            id: Arc::from(task.id.value.as_str()),
+            id: Arc::from(level.role.id_of(task)),
             composite: placed.level,
             needs: placed.needs.iter().copied().collect(),
             dependents: Box::default(),

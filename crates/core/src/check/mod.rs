@@ -137,21 +137,27 @@ fn document(
     problems.extend(found);
     let mut plan = None;
     if let Some(definition) = &definition {
-        let checked = check(definition, &origin, context);
-        let is_sound = !problems.iter().any(Problem::is_error);
-        plan = checked.plan.filter(|_| is_sound);
-        problems.extend(checked.problems);
+        Checked { plan, problems } = check_further(definition, &origin, context, problems);
     }
     sort(&mut problems);
     CheckedDocument { definition, plan, problems, hash: Some(origin.hash()) }
 }
 
-/// Checks a definition and makes its plan. A definition comes from [`parse`]; one that `parse`
-/// found an error in may be checked for more, but its plan must not be run.
+/// Checks a definition in which [`parse`] found no error, and makes its plan.
 pub fn check(definition: &Definition, origin: &Origin<'_>, context: &CheckContext) -> Checked {
+    check_further(definition, origin, context, Vec::new())
+}
+
+/// Adds to the problems that were found so far; any error among them keeps the plan from being
+/// made.
+fn check_further(
+    definition: &Definition,
+    origin: &Origin<'_>,
+    context: &CheckContext,
+    mut problems: Vec<Problem>,
+) -> Checked {
     let finally = notify::with_notifications(definition);
     let outline = Outline::new(definition, finally.as_ref());
-    let mut problems = Vec::new();
     limits::check(definition, &outline, context, &mut problems);
     names::check(&outline, &mut problems);
     graph::check(&outline, &mut problems);

@@ -130,9 +130,7 @@ impl<'a> Reader<'a> {
             return;
         }
         self.problems.push(if ROOTS.contains(&root) {
-            Problem::error(NOT_HERE, span, format!("`{root}` cannot be used here"))
-                .label("not known here")
-                .help(only(root))
+            Problem::error(NOT_HERE, span, format!("`{root}` cannot be used here")).help(only(root))
         } else {
             self.unknown_root(site, root, span)
         });
