@@ -2,9 +2,9 @@
 //! first. Names (`MON`, `JAN`), steps, lists, ranges, `L`, `W`, `#` and `@daily` are understood.
 //! Day of month and day of week are alternatives if both are given, as in every cron since 1987.
 
-use croner::Cron;
 use croner::errors::CronError;
 use croner::parser::{CronParser, Seconds, Year};
+use croner::{Cron, Weekday};
 
 /// Longer texts are no expressions.
 const CRON_LEN_MAX: usize = 256;
@@ -45,10 +45,22 @@ pub fn cron(text: &str) -> Result<Cron, CronMistake> {
             CronMistake::Field(explain(&error))
         }
     })?;
-    // Any start will do: whatever fires at all fires within the calendar's cycle of 28 years.
-    let start = jiff::civil::date(2000, 1, 1).at(0, 0, 0, 0).to_zoned(jiff::tz::TimeZone::UTC);
-    let fires = start.is_ok_and(|it| cron.find_next_occurrence(&it, true).is_ok());
-    if fires { Ok(cron) } else { Err(CronMistake::Never) }
+    if fires(&cron) { Ok(cron) } else { Err(CronMistake::Never) }
+}
+
+/// Tells whether any day matches. The library's own search gives up only after centuries; the
+/// calendar repeats after 28 years, of which most expressions need one.
+fn fires(cron: &Cron) -> bool {
+    const FIRST_YEAR: i16 = 2000; // A leap year, so that the 29th of February comes early.
+    const YEARS: usize = 28;
+    let matches = |day: jiff::civil::Date| {
+        let weekday = Weekday::from_days_from_sunday(day.weekday().to_sunday_zero_offset() as u32);
+        let (year, month, of_month) = (day.year().into(), day.month() as u32, day.day() as u32);
+        cron.pattern.month_match(month).unwrap_or(false)
+            && cron.pattern.day_match(year, month, of_month, weekday).unwrap_or(false)
+    };
+    let days = jiff::civil::date(FIRST_YEAR, 1, 1).series(jiff::Span::new().days(1));
+    days.take(YEARS * 366).any(matches)
 }
 
 /// Drops the library's prefix, and the capital letter that its sentences start with.

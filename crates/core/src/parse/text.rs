@@ -6,7 +6,7 @@ use super::fields::Field;
 use super::id::Alphabet;
 use super::{Parser, secret};
 use crate::definition::{ExprSource, Spanned, TemplateSource};
-use crate::expr::{Expr, ParseError, Template};
+use crate::expr::{Expr, ParseError, ParseErrorKind, Template};
 use crate::source::{Content, Node, Problem, Span};
 
 const OPEN: &str = "${{";
@@ -175,7 +175,11 @@ fn place(text_start: Option<u32>, range: &Range<usize>, whole: Span) -> Span {
 }
 
 fn expression_problem(error: ParseError, span: Span) -> Problem {
-    let problem = Problem::error("SF1031", span, error.message);
+    let code = match error.kind {
+        ParseErrorKind::Syntax => "SF1031",
+        ParseErrorKind::Limit => "SF1032",
+    };
+    let problem = Problem::error(code, span, error.message);
     match error.hint {
         Some(hint) => problem.help(hint),
         None => problem,

@@ -13,11 +13,17 @@ use crate::time::{Duration, Millis};
 
 /// What repeats faster is a loop, not a schedule.
 const EVERY_MIN: Duration = Duration(100);
+const TRIGGERS_MAX: usize = 100;
 
 impl Parser {
     pub fn triggers(&mut self, field: Field<'_>) -> Vec<Spanned<Trigger>> {
         let items = self.list_or_one(field);
-        items.into_iter().filter_map(|it| self.trigger(it)).collect()
+        if items.len() > TRIGGERS_MAX {
+            let message = format!("{} triggers; the limit is {TRIGGERS_MAX}", items.len());
+            let help = "one cron expression may list several times, such as `0 9,12,17 * * *`";
+            self.report(Problem::error("SF1042", field.node.span, message).help(help));
+        }
+        items.into_iter().take(TRIGGERS_MAX).filter_map(|it| self.trigger(it)).collect()
     }
 
     fn trigger(&mut self, field: Field<'_>) -> Option<Spanned<Trigger>> {

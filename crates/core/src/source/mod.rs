@@ -1,6 +1,7 @@
 //! Source texts: the tree that YAML and JSON are read into, with the place of every node, and the
 //! problems that are reported on it. What the tree means is the business of `parse`.
 
+pub mod codes;
 mod encoding;
 pub(crate) mod json;
 mod lines;
