@@ -97,7 +97,7 @@ fn check(file: &str, context: &CheckContext, describe: fn(&str, &CheckedDocument
         write!(found, "=== {title}\n{source}---\n{text}\n").unwrap();
     }
     if std::env::var_os("UPDATE_EXPECTED").is_some() {
-        std::fs::write(&path, &found).unwrap();
+        return std::fs::write(&path, &found).unwrap();
     }
     for (found, expected) in found.split("=== ").zip(cases.split("=== ")) {
         assert_eq!(found, expected, "{file}; UPDATE_EXPECTED=1 takes the new text over");

@@ -257,20 +257,27 @@ fn tasks_type(fields: BTreeMap<String, FieldType>) -> Type {
 }
 
 fn type_problem(error: TypeError, span: Span) -> Problem {
-    let (code, near) = match &error.kind {
-        TypeErrorKind::UnknownField { field, known } => {
-            (UNKNOWN_NAME, nearest(field, known.iter().map(String::as_str)))
-        }
+    let (code, help) = match &error.kind {
+        TypeErrorKind::UnknownField { field, known } => (UNKNOWN_NAME, field_help(field, known)),
         TypeErrorKind::UnknownName { .. } => (UNKNOWN_NAME, None),
         TypeErrorKind::UnknownFunction { .. }
         | TypeErrorKind::WrongType
-        | TypeErrorKind::WrongCount => (WRONG_TYPE, None),
+        | TypeErrorKind::WrongCount
+        | TypeErrorKind::AlwaysFails(_) => (WRONG_TYPE, None),
     };
-    let help = near.map(|it| format!("did you mean `{it}`?")).or(error.hint);
     let problem = Problem::error(code, span, error.message);
-    match help {
+    match help.or(error.hint) {
         Some(help) => problem.help(help),
         None => problem,
+    }
+}
+
+fn field_help(field: &str, known: &[String]) -> Option<String> {
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    match nearest(field, known.iter().copied()) {
+        Some(near) => Some(format!("did you mean `{near}`?")),
+        None if known.is_empty() || known.len() > NAMES_MAX => None,
+        None => Some(format!("known are {}", oxford(&known, "and"))),
     }
 }
 
