@@ -37,7 +37,8 @@ pub(super) fn open(root: BorrowedFd<'_>, path: &Path, flags: c_int) -> io::Resul
 fn open_in_one_call(root: BorrowedFd<'_>, path: &Path, flags: c_int) -> io::Result<OwnedFd> {
     /// A rename somewhere above may make the kernel unsure; it then asks to try again.
     const TRIES_MAX: usize = 16;
-    let path = c_text(if path.as_os_str().is_empty() { OsStr::new(".") } else { path.as_os_str() })?;
+    let path =
+        c_text(if path.as_os_str().is_empty() { OsStr::new(".") } else { path.as_os_str() })?;
     // SAFETY: `open_how` is plain data, for which zero is a valid value.
     let mut how: libc::open_how = unsafe { std::mem::zeroed() };
     how.flags = flags as u64;
@@ -89,7 +90,11 @@ fn open_by_walking(root: BorrowedFd<'_>, path: &Path, flags: c_int) -> io::Resul
 }
 
 /// Opens one name in a directory; a symbolic link gives `ELOOP` (or `ENOTDIR`).
-pub(super) fn open_at(directory: BorrowedFd<'_>, name: &OsStr, flags: c_int) -> io::Result<OwnedFd> {
+pub(super) fn open_at(
+    directory: BorrowedFd<'_>,
+    name: &OsStr,
+    flags: c_int,
+) -> io::Result<OwnedFd> {
     let name = c_text(name)?;
     let flags = flags | libc::O_NOFOLLOW | PATIENT;
     // SAFETY: the name is a C string that lives through the call.
@@ -109,7 +114,10 @@ pub(super) fn unlink(parent: BorrowedFd<'_>, name: &OsStr) -> io::Result<()> {
 }
 
 /// Gives the file a new name, which replaces what is there.
-pub(super) fn rename(from: (BorrowedFd<'_>, &OsStr), to: (BorrowedFd<'_>, &OsStr)) -> io::Result<()> {
+pub(super) fn rename(
+    from: (BorrowedFd<'_>, &OsStr),
+    to: (BorrowedFd<'_>, &OsStr),
+) -> io::Result<()> {
     let (source, target) = (c_text(from.1)?, c_text(to.1)?);
     let (from, to) = (from.0.as_raw_fd(), to.0.as_raw_fd());
     // SAFETY: both names are C strings that live through the call.

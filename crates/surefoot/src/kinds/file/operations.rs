@@ -93,7 +93,9 @@ pub(super) fn run(
         Operation::Read => read(&place, &with, config.max_read_bytes, abort)?,
         Operation::Write => write(&place, &with, attempt)?,
         Operation::Append => append(&place, &with)?,
-        Operation::Copy => copy(&place, &destination(roots, &with)?, &with, config, attempt, abort)?,
+        Operation::Copy => {
+            copy(&place, &destination(roots, &with)?, &with, config, attempt, abort)?
+        }
         Operation::Move => rename(&place, &destination(roots, &with)?, &with, attempt)?,
         Operation::Delete => delete(&place, with.missing_ok || attempt.is_repeated())?,
         Operation::List => json!({"entries": walk::list(&place, config.max_entries)?}),
@@ -127,7 +129,12 @@ fn destination(roots: &Roots<'_>, with: &With) -> Result<Place, TaskError> {
     roots.place(with.to_root.as_deref().or(with.root.as_deref()), to)
 }
 
-fn read(place: &Place, with: &With, bytes_max: u64, abort: &CancellationToken) -> Result<Value, TaskError> {
+fn read(
+    place: &Place,
+    with: &With,
+    bytes_max: u64,
+    abort: &CancellationToken,
+) -> Result<Value, TaskError> {
     let bytes_max = with.max_bytes.unwrap_or(bytes_max);
     let mut file = place.open_file()?;
     let mut content = Vec::new();
@@ -184,7 +191,8 @@ fn copy(
     let mut source = from.open_file()?;
     let mut bytes = 0;
     let written = write::replace(to, with.make_dirs, with.mode, attempt, |file| {
-        bytes = pump(from, &mut source, config.max_file_bytes, abort, |chunk| file.write_all(chunk))?;
+        bytes =
+            pump(from, &mut source, config.max_file_bytes, abort, |chunk| file.write_all(chunk))?;
         Ok(())
     })?;
     Ok(json!({"written": written, "bytes": bytes}))
@@ -199,7 +207,9 @@ fn rename(from: &Place, to: &Place, with: &With, attempt: &Attempt) -> Result<Va
         Ok(found) if found.st_mode & libc::S_IFMT == libc::S_IFREG => {}
         Ok(_) => return Err(from.not_regular()),
         // The attempt before may have moved it and crashed before it could say so.
-        Err(_) if attempt.is_repeated() && to.open_file().is_ok() => return Ok(json!({"written": true})),
+        Err(_) if attempt.is_repeated() && to.open_file().is_ok() => {
+            return Ok(json!({"written": true}));
+        }
         Err(error) => return Err(from.failure(&error)),
     }
     let there = beneath::stat(target.at().0, target.at().1).ok();
@@ -242,7 +252,8 @@ fn delete(place: &Place, missing_ok: bool) -> Result<Value, TaskError> {
         if !matches!(found.st_mode & libc::S_IFMT, libc::S_IFREG | libc::S_IFLNK) {
             return Err(place.not_regular());
         }
-        let gone = beneath::unlink(directory, name).and_then(|()| beneath::sync_directory(directory));
+        let gone =
+            beneath::unlink(directory, name).and_then(|()| beneath::sync_directory(directory));
         gone.map_err(|it| place.failure(&it))
     });
     match removed {

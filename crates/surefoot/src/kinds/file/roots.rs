@@ -44,9 +44,14 @@ impl<'c> Roots<'c> {
             )
         })?;
         let chosen = match root {
-            Some(name) => self.0.iter().find(|it| it.name.as_deref() == Some(name)).ok_or_else(|| {
-                TaskError::fatal("file_outside_root", format!("there is no root named `{name}` under [files]"))
-            })?,
+            Some(name) => {
+                self.0.iter().find(|it| it.name.as_deref() == Some(name)).ok_or_else(|| {
+                    TaskError::fatal(
+                        "file_outside_root",
+                        format!("there is no root named `{name}` under [files]"),
+                    )
+                })?
+            }
             None if path.is_absolute() => {
                 let holds = |it: &&Root| path.starts_with(absolute(&it.path));
                 self.0.iter().find(holds).ok_or_else(|| outside(path))?
@@ -82,7 +87,8 @@ impl Place {
             return Err(outside(&self.path));
         };
         let parent = self.path.parent().unwrap_or(Path::new(""));
-        let directory = if make_dirs { self.make_directories(parent)?.0 } else { self.directory(parent)? };
+        let directory =
+            if make_dirs { self.make_directories(parent)?.0 } else { self.directory(parent)? };
         Ok(Entry { directory, name: name.to_owned() })
     }
 
@@ -117,7 +123,10 @@ impl Place {
     pub(super) fn check_writable(&self) -> Result<(), TaskError> {
         if self.read_only {
             let root = self.root_path.display();
-            return Err(TaskError::fatal("file_denied", format!("the root {root} is read_only in [files]")));
+            return Err(TaskError::fatal(
+                "file_denied",
+                format!("the root {root} is read_only in [files]"),
+            ));
         }
         Ok(())
     }
@@ -133,10 +142,6 @@ impl Place {
 
     pub(super) fn failure(&self, error: &io::Error) -> TaskError {
         failure(&self.path, error)
-    }
-
-    pub(super) fn root(&self) -> BorrowedFd<'_> {
-        self.root.as_fd()
     }
 
     /// How outputs name the place: relative to its root.

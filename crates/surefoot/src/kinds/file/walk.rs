@@ -63,7 +63,12 @@ pub(super) fn glob(
 ) -> Result<Vec<String>, TaskError> {
     let glob = GlobBuilder::new(pattern).literal_separator(true).build();
     let matcher = glob.map_err(|it| bad(format!("file: `pattern` is not a pattern: {it}")))?;
-    let mut walk = Walk { matcher: matcher.compile_matcher(), entries_max, found: Vec::new(), abort: abort.clone() };
+    let mut walk = Walk {
+        matcher: matcher.compile_matcher(),
+        entries_max,
+        found: Vec::new(),
+        abort: abort.clone(),
+    };
     walk.enter(place.open(libc::O_RDONLY | libc::O_DIRECTORY)?, Path::new(""), 0)?;
     walk.found.sort();
     Ok(walk.found)
@@ -108,8 +113,13 @@ impl Walk {
     }
 }
 
-fn sorted_names(path: &Path, directory: OwnedFd, entries_max: usize) -> Result<Vec<PathBuf>, TaskError> {
-    let names = beneath::names(directory, entries_max).map_err(|it: io::Error| failure(path, &it))?;
+fn sorted_names(
+    path: &Path,
+    directory: OwnedFd,
+    entries_max: usize,
+) -> Result<Vec<PathBuf>, TaskError> {
+    let names =
+        beneath::names(directory, entries_max).map_err(|it: io::Error| failure(path, &it))?;
     if names.len() > entries_max {
         return Err(too_many(path, entries_max));
     }
@@ -121,7 +131,10 @@ fn sorted_names(path: &Path, directory: OwnedFd, entries_max: usize) -> Result<V
 fn too_many(path: &Path, entries_max: usize) -> TaskError {
     TaskError::fatal(
         "file_limit",
-        format!("`{}` has more than {entries_max} entries; raise `max_entries` under [files]", path.display()),
+        format!(
+            "`{}` has more than {entries_max} entries; raise `max_entries` under [files]",
+            path.display()
+        ),
     )
 }
 

@@ -64,7 +64,10 @@ pub(super) fn replace(
         return Ok(false);
     }
     // A crash may have left the temporary file of the attempt before.
-    let _ = beneath::unlink(entry.directory.as_fd(), &attempt.temporary_name(&entry.name, attempt.number - 1));
+    let _ = beneath::unlink(
+        entry.directory.as_fd(),
+        &attempt.temporary_name(&entry.name, attempt.number - 1),
+    );
     let name = attempt.temporary_name(&entry.name, attempt.number);
     let temporary = Temporary { entry: &entry, name };
     let mut file = temporary.create().map_err(fail)?;
@@ -180,7 +183,10 @@ pub(super) fn pump(
 pub(super) fn too_large(place: &Place, bytes_max: u64) -> TaskError {
     TaskError::fatal(
         "file_limit",
-        format!("`{}` has more than {bytes_max} bytes; raise the limit under [files] or `max_bytes`", place.shown()),
+        format!(
+            "`{}` has more than {bytes_max} bytes; raise the limit under [files] or `max_bytes`",
+            place.shown()
+        ),
     )
 }
 
