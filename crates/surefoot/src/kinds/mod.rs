@@ -8,7 +8,7 @@ mod emit;
 mod file;
 mod http;
 mod parameters;
-//X mod shell;
+mod shell;
 //X mod sql;
 mod tls;
 
@@ -16,6 +16,6 @@ pub use context::{Context, Kind};
 pub use emit::{EmitConfig, EmitKind};
 pub use file::{FileConfig, FileKind, Root};
 pub use http::{Cidr, HttpConfig, HttpKind};
-//X pub use shell::{ShellConfig, ShellKind};
+pub use shell::{ShellConfig, ShellKind};
 //X pub use sql::{DatabaseConfig, SqlConfig, SqlKind};
 pub use surefoot_core::task_error::TaskError;
