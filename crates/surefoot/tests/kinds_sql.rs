@@ -83,7 +83,7 @@ async fn errors_of_both(kind: &SqlKind) {
     for (with, expected) in [
         (json!({"query": "SELEC 1"}), "sql_syntax"),
         (json!({"query": "SELECT * FROM nowhere"}), "sql_missing_table"),
-        (json!({"query": "SELECT nothing FROM stock"}), "sql_invalid"),
+        (json!({"query": "SELECT none_such FROM stock"}), "sql_invalid"),
         (json!({"query": "INSERT INTO stock VALUES ('s1', 1)"}), "sql_constraint"),
         (json!({"query": "UPDATE stock SET quantity = -1"}), "sql_constraint"),
         (json!({"query": "SELECT 1; SELECT 2"}), "sql_multi"),
@@ -105,7 +105,7 @@ async fn errors_of_both(kind: &SqlKind) {
     let with =
         json!({"query": "SELECT :long_name AS x, FROM_HERE FRM y", "params": {"long_name": 1}});
     let error = failed(run(kind, with).await, "sql_syntax", false);
-    assert_eq!(error.details["position"], 38, "{error:?}");
+    assert_eq!(error.details["position"], 39, "{error:?}");
 }
 
 async fn exactly_once(kind: &SqlKind) {
@@ -125,7 +125,7 @@ async fn exactly_once(kind: &SqlKind) {
 
     let mut context = context;
     context.idempotency_key = "another".to_owned();
-    let fails = json!({"statements": ["UPDATE stock SET quantity = 7", "SELECT nothing"], "exactly_once": true});
+    let fails = json!({"statements": ["UPDATE stock SET quantity = 7", "SELECT none_such"], "exactly_once": true});
     failed(run_as(kind, &context, fails).await, "sql_invalid", false);
     let keys = "SELECT key FROM surefoot_once";
     assert_eq!(

@@ -86,10 +86,11 @@ pub(super) fn sqlite(error: &rusqlite::Error, statement: Option<&Statement>) -> 
     if let rusqlite::Error::MultipleStatement = error {
         return several();
     }
-    let message = match error {
-        rusqlite::Error::SqliteFailure(_, Some(text)) => text.clone(),
-        rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
-        other => other.to_string(),
+    let (code, message) = match error {
+        rusqlite::Error::SqliteFailure(code, Some(text)) => (Some(code), text.clone()),
+        rusqlite::Error::SqliteFailure(code, None) => (Some(code), error.to_string()),
+        rusqlite::Error::SqlInputError { error, msg, .. } => (Some(error), msg.clone()),
+        other => (None, other.to_string()),
     };
     let mut details = json!({});
     if let rusqlite::Error::SqlInputError { offset, .. } = error
@@ -97,7 +98,7 @@ pub(super) fn sqlite(error: &rusqlite::Error, statement: Option<&Statement>) -> 
     {
         details["position"] = statement.position(offset).into();
     }
-    let Some(code) = error.sqlite_error() else {
+    let Some(code) = code else {
         return named("sql_data", false, &message, Value::Null);
     };
     details["code"] = code.extended_code.into();
