@@ -8,7 +8,7 @@ fn check(source: &str, expected: &[&str]) {
     let paths: Vec<String> = references
         .iter()
         .map(|it| {
-            let path = [&[it.root.clone()], &it.segments[..]].concat().join(".");
+            let path = [std::slice::from_ref(&it.root), &it.segments[..]].concat().join(".");
             path + if it.guarded { "?" } else { "" }
         })
         .collect();
