@@ -29,6 +29,24 @@ fn render(bytes: &[u8], parsed: &Parsed) -> String {
     parsed.problems.iter().map(line).collect()
 }
 
+/// Beside each broken source stands what is to be said about it. `UPDATE=1` writes it anew, for
+/// a person to read and to judge.
+#[test]
+fn broken_definitions_have_all_their_problems_told() {
+    let is_update = std::env::var_os("UPDATE").is_some();
+    for file in files("broken").iter().filter(|it| it.extension().unwrap() != "txt") {
+        let bytes = std::fs::read(file).unwrap();
+        let found = render(&bytes, &parse(&bytes));
+        let sidecar = file.with_extension("txt");
+        if is_update {
+            std::fs::write(&sidecar, &found).unwrap();
+        }
+        let expected = std::fs::read_to_string(&sidecar).unwrap();
+        assert_eq!(found, expected, "{}", file.display());
+        assert!(!found.is_empty(), "{} is not broken", file.display());
+    }
+}
+
 #[test]
 fn good_definitions_have_no_problems() {
     for file in files("good") {
