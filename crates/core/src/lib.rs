@@ -9,6 +9,7 @@ pub mod definition;
 pub mod editor_schema;
 pub mod expr;
 pub mod ids;
+pub mod kind_schema;
 pub mod limits;
 pub mod parse;
 pub mod plan;
