@@ -44,7 +44,8 @@ pub fn check_json(text: &[u8], bytes_max: usize) -> Result<Value, JsonProblem> {
     }
     let text = std::str::from_utf8(text).map_err(|error| {
         let at = error.valid_up_to();
-        let problem = Problem::error("SF1001", Default::default(), format!("byte {at} is not valid UTF-8"));
+        let problem =
+            Problem::error("SF1001", Default::default(), format!("byte {at} is not valid UTF-8"));
         from_problem(problem.help("send JSON as UTF-8"), String::new(), at)
     })?;
     let (node, mut faults) = json::read(text, &PAYLOAD_RULES);
@@ -58,7 +59,13 @@ pub fn check_json(text: &[u8], bytes_max: usize) -> Result<Value, JsonProblem> {
 }
 
 fn from_problem(problem: Problem, pointer: String, offset: usize) -> JsonProblem {
-    JsonProblem { code: problem.code, pointer, offset, message: problem.message, hint: problem.help }
+    JsonProblem {
+        code: problem.code,
+        pointer,
+        offset,
+        message: problem.message,
+        hint: problem.help,
+    }
 }
 
 fn into_value(node: Node) -> Value {
@@ -130,11 +137,17 @@ mod tests {
 
     #[test]
     fn the_canonical_form_sorts_keys_and_keeps_types() {
-        check(r#" { "b" : 1.10 , "a" : [ -0 , -0.0, 1e2 ] } "#, Ok(r#"{"a":[0,0.0,100.0],"b":1.1}"#));
+        check(
+            r#" { "b" : 1.10 , "a" : [ -0 , -0.0, 1e2 ] } "#,
+            Ok(r#"{"a":[0,0.0,100.0],"b":1.1}"#),
+        );
         check("9223372036854775807", Ok("9223372036854775807"));
         check("-9223372036854775808", Ok("-9223372036854775808"));
         check(r#""\ud83d\ude00 \u00e9 \/ \u001f""#, Ok(r#""😀 é / \u001f""#));
-        check(&format!("{}{}", "[".repeat(64), "]".repeat(64)), Ok(&format!("{}{}", "[".repeat(64), "]".repeat(64))));
+        check(
+            &format!("{}{}", "[".repeat(64), "]".repeat(64)),
+            Ok(&format!("{}{}", "[".repeat(64), "]".repeat(64))),
+        );
     }
 
     #[test]

@@ -77,7 +77,10 @@ fn edges(tasks: &[ForeignTask]) -> Result<Vec<Vec<usize>>, Vec<ConvertProblem>> 
             let Some(&other) = by_id.get(name.as_str()) else {
                 problems.push(ConvertProblem {
                     pointer: format!("/tasks/{at}"),
-                    message: format!("the task `{}` refers to `{name}`, which is not there", task.id),
+                    message: format!(
+                        "the task `{}` refers to `{name}`, which is not there",
+                        task.id
+                    ),
                     help: Some("add the task, or remove the reference".to_owned()),
                 });
                 continue;
@@ -123,7 +126,10 @@ fn find_cycle(needs: &[Vec<usize>]) -> Option<Vec<usize>> {
                 Mark::Open => {
                     let from = path.iter().position(|(it, _)| *it == next).unwrap_or(0);
                     // The path follows needs, so the order of running is the reverse.
-                    return Some(path[from..].iter().rev().map(|(it, _)| *it).collect());
+                    let mut cycle: Vec<usize> =
+                        path[from..].iter().rev().map(|(it, _)| *it).collect();
+                    cycle.rotate_right(1);
+                    return Some(cycle);
                 }
             }
         }
@@ -201,10 +207,11 @@ fn wait(task: &ForeignTask, options: &ConvertOptions) -> Option<Duration> {
     Some(Duration((ms as u64).min(DURATION_MAX_MS)))
 }
 
+/// Returns `uses` and `with`, the latter as JSON.
 fn work(wait: Option<Duration>) -> (&'static str, String) {
     match wait.filter(|it| it.as_millis() > 0) {
-        Some(duration) => ("wait", format!("{{duration: {duration}}}")),
-        None => ("transform", "{value: null}".to_owned()),
+        Some(duration) => ("wait", format!("{{\"for\": \"{duration}\"}}")),
+        None => ("transform", "{}".to_owned()),
     }
 }
 
@@ -227,7 +234,11 @@ fn yaml(id: &str, graph: &Graph, waits: &[Option<Duration>]) -> String {
 /// ids, and the first two are no strings.
 fn quoted(id: &str) -> String {
     let lower = id.to_ascii_lowercase();
-    if matches!(lower.as_str(), "null" | "true" | "false") { format!("\"{id}\"") } else { id.to_owned() }
+    if matches!(lower.as_str(), "null" | "true" | "false") {
+        format!("\"{id}\"")
+    } else {
+        id.to_owned()
+    }
 }
 
 fn json(id: &str, graph: &Graph, waits: &[Option<Duration>]) -> String {
@@ -235,11 +246,7 @@ fn json(id: &str, graph: &Graph, waits: &[Option<Duration>]) -> String {
     for (at, task) in graph.ids.iter().enumerate() {
         let needs: Vec<String> =
             graph.needs[at].iter().map(|it| format!("\"{}\"", graph.ids[*it])).collect();
-        let (kind, _) = work(waits[at]);
-        let with = match waits[at].filter(|it| it.as_millis() > 0) {
-            Some(duration) => format!("{{\"duration\": \"{duration}\"}}"),
-            None => "{\"value\": null}".to_owned(),
-        };
+        let (kind, with) = work(waits[at]);
         let comma = if at == 0 { "" } else { "," };
         let _ = write!(
             text,

@@ -221,6 +221,8 @@ impl Parser {
         }
         let with = with.and_then(|it| match it.node.content {
             Content::Map(_) | Content::String(_) => self.template(it),
+            // The output of a `transform` is its `with`, so it may be any value.
+            _ if kind.value == "transform" => self.template(it),
             _ => {
                 self.wrong_type(it, "a mapping");
                 None
