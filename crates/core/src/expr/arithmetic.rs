@@ -119,13 +119,14 @@ fn subtract<'a>(left: &Value<'a>, right: &Value<'a>) -> Outcome<'a> {
 }
 
 /// CEL's instants begin with the year 1.
-const TIMESTAMP_SECONDS_MIN: i64 = -62_135_596_800;
+const TIMESTAMP_NANOS_MIN: i128 = -62_135_596_800_000_000_000;
 /// CEL's durations span ten thousand years.
 const DURATION_SECONDS_MAX: u64 = 315_576_000_000;
 
 pub(super) fn timestamp<'a>(at: Result<Timestamp, jiff::Error>) -> Outcome<'a> {
     match at {
-        Ok(at) if at.as_second() >= TIMESTAMP_SECONDS_MIN => Ok(Value::Timestamp(at)),
+        // In nanoseconds: whole seconds are cut towards zero.
+        Ok(at) if at.as_nanosecond() >= TIMESTAMP_NANOS_MIN => Ok(Value::Timestamp(at)),
         _ => Err(EvalError::fault(
             EvalErrorKind::Overflow,
             "the timestamp is out of range: the years are 1 to 9999",
