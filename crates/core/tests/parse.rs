@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use proptest::prelude::*;
 use surefoot_core::definition::{Composite, Definition, Trigger, Work};
@@ -227,10 +228,9 @@ fn a_source_full_of_problems_is_told_in_bounded_time() {
     assert_eq!(parse(keys.as_bytes()).problems.len(), 1_000);
 }
 
-/// Some of the good definitions, for mutation.
-fn seeds() -> Vec<Vec<u8>> {
-    files("good").iter().map(|it| std::fs::read(it).unwrap()).collect()
-}
+/// The good definitions, for mutation.
+static SEEDS: LazyLock<Vec<String>> =
+    LazyLock::new(|| files("good").iter().map(|it| std::fs::read_to_string(it).unwrap()).collect());
 
 proptest! {
     #[test]
@@ -249,8 +249,7 @@ proptest! {
         which in any::<proptest::sample::Index>(),
         edits in proptest::collection::vec((any::<proptest::sample::Index>(), 0_usize..20, "[ -~\\n\\té😀]{0,6}"), 1..6),
     ) {
-        let seeds = seeds();
-        let mut text: Vec<char> = String::from_utf8(which.get(&seeds).clone()).unwrap().chars().collect();
+        let mut text: Vec<char> = which.get(&SEEDS).chars().collect();
         for (at, length, with) in edits {
             let start = at.index(text.len().max(1)).min(text.len());
             let end = (start + length).min(text.len());

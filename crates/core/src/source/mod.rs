@@ -1,6 +1,11 @@
 //! Source texts: the tree that YAML and JSON are read into, with the place of every node, and the
 //! problems that are reported on it. What the tree means is the business of `parse`.
 
+#![expect(
+    clippy::result_large_err,
+    reason = "a problem is made once and kept, never on a hot path"
+)]
+
 pub mod codes;
 mod duplicates;
 mod encoding;
