@@ -212,7 +212,7 @@ fn wrong_type(schema: &Map<String, Value>, node: &Node) -> Option<String> {
         (Content::Map(_), "object") => true,
         _ => false,
     };
-    if allowed.iter().any(|it| fits(it)) {
+    if allowed.iter().any(fits) {
         return None;
     }
     let words: Vec<&str> = allowed.iter().map(|it| type_word(it)).collect();

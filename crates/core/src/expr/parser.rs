@@ -8,7 +8,7 @@ use super::error::ParseError;
 use super::functions;
 use super::lexer::{Lexer, Token};
 use super::macros;
-use crate::limits::{EXPRESSION_BYTES_MAX, EXPRESSION_DEPTH_MAX};
+use crate::limits::{EXPRESSION_BRACKETS_MAX, EXPRESSION_BYTES_MAX, EXPRESSION_DEPTH_MAX};
 
 /// Words that CEL keeps for later; they are names only after a dot.
 const RESERVED: [&str; 17] = [
@@ -46,7 +46,7 @@ pub(super) fn parse(source: &str) -> Parsed {
     }
     let mut lexer = Lexer::new(source);
     let (token, span) = lexer.next()?;
-    let mut parser = Parser { source, lexer, token, span, previous_end: 0, depth: 0 };
+    let mut parser = Parser { source, lexer, token, span, previous_end: 0, brackets: 0 };
     if parser.token == Token::End {
         let span = 0..source.len();
         return Err(ParseError::syntax(span, "the expression is empty")
@@ -66,7 +66,8 @@ struct Parser<'s> {
     span: Range<usize>,
     /// Where the last consumed token ended.
     previous_end: usize,
-    depth: usize,
+    /// Brackets around the current token, and one.
+    brackets: usize,
 }
 
 impl<'s> Parser<'s> {
@@ -134,23 +135,29 @@ impl<'s> Parser<'s> {
         Ok(node)
     }
 
-    /// conditional = or [ "?" or ":" conditional ]
+    /// expression = { or "?" or ":" } or
     fn expression(&mut self) -> Parsed {
-        self.depth += 1;
-        if self.depth > EXPRESSION_DEPTH_MAX {
-            return Err(too_deep(self.span.clone()));
+        self.brackets += 1;
+        if self.brackets > EXPRESSION_BRACKETS_MAX {
+            return Err(too_many_brackets(self.span.clone()));
         }
-        let start = self.span.start;
+        let mut branches = Vec::new();
+        let mut start = self.span.start;
         let mut node = self.logic(Logic::Or)?;
-        let question = self.span.clone();
-        if self.take("?")? {
+        let mut question = self.span.clone();
+        while self.take("?")? {
             let then = self.logic(Logic::Or)?;
             self.expect(":", question)?;
-            let otherwise = self.expression()?;
-            let conditional = Conditional { condition: node, then, otherwise };
+            branches.push((start, node, then));
+            start = self.span.start;
+            node = self.logic(Logic::Or)?;
+            question = self.span.clone();
+        }
+        for (start, condition, then) in branches.into_iter().rev() {
+            let conditional = Conditional { condition, then, otherwise: node };
             node = self.node(start, NodeKind::Conditional(Box::new(conditional)))?;
         }
-        self.depth -= 1;
+        self.brackets -= 1;
         Ok(node)
     }
 
@@ -313,42 +320,53 @@ impl<'s> Parser<'s> {
 
     fn primary(&mut self) -> Parsed {
         let start = self.span.start;
-        let opened = self.span.clone();
         match self.token {
-            Token::Symbol("(") => {
-                self.advance()?;
-                let mut node = self.expression()?;
-                self.expect(")", opened)?;
-                // The brackets belong to what an error should underline.
-                node.span = start..self.previous_end;
-                Ok(node)
-            }
-            Token::Symbol("[") => {
-                self.advance()?;
-                let items = self.items("]", opened)?;
-                self.node(start, NodeKind::List(items))
-            }
+            Token::Symbol("(") => self.parenthesis(),
+            Token::Symbol("[") => self.list(),
             Token::Symbol("{") => self.map(),
-            Token::Symbol(".") => {
-                self.advance()?;
-                match self.token {
-                    Token::Name(name) => self.name(start, name, true),
-                    _ => Err(self.unexpected("a name")),
-                }
-            }
+            Token::Symbol(".") => self.absolute_name(),
             Token::Name(name) => self.name(start, name, false),
             Token::Int(_) | Token::Double(_) => self.number(start, false),
-            Token::Uint(_) | Token::String(_) | Token::Bytes(_) => {
-                let literal = match self.advance()? {
-                    Token::Uint(value) => Literal::Uint(value),
-                    Token::String(text) => Literal::String(text.into()),
-                    Token::Bytes(bytes) => Literal::Bytes(bytes.into()),
-                    _ => return Err(self.unexpected("a value")),
-                };
-                self.node(start, NodeKind::Literal(literal))
-            }
+            Token::Uint(_) | Token::String(_) | Token::Bytes(_) => self.literal(),
             _ => Err(self.unexpected("a value")),
         }
+    }
+
+    fn parenthesis(&mut self) -> Parsed {
+        let opened = self.span.clone();
+        self.advance()?;
+        let mut node = self.expression()?;
+        self.expect(")", opened.clone())?;
+        // The brackets belong to what an error should underline.
+        node.span = opened.start..self.previous_end;
+        Ok(node)
+    }
+
+    fn list(&mut self) -> Parsed {
+        let opened = self.span.clone();
+        self.advance()?;
+        let items = self.items("]", opened.clone())?;
+        self.node(opened.start, NodeKind::List(items))
+    }
+
+    fn absolute_name(&mut self) -> Parsed {
+        let start = self.span.start;
+        self.advance()?;
+        match self.token {
+            Token::Name(name) => self.name(start, name, true),
+            _ => Err(self.unexpected("a name")),
+        }
+    }
+
+    fn literal(&mut self) -> Parsed {
+        let start = self.span.start;
+        let literal = match self.advance()? {
+            Token::Uint(value) => Literal::Uint(value),
+            Token::String(text) => Literal::String(text.into()),
+            Token::Bytes(bytes) => Literal::Bytes(bytes.into()),
+            _ => return Err(self.unexpected("a value")),
+        };
+        self.node(start, NodeKind::Literal(literal))
     }
 
     fn number(&mut self, start: usize, is_negative: bool) -> Parsed {
@@ -436,6 +454,14 @@ fn binary_operator(token: &Token<'_>) -> Option<(Binary, u8)> {
         "%" => (Binary::Remainder, 2),
         _ => return None,
     })
+}
+
+fn too_many_brackets(span: Range<usize>) -> ParseError {
+    ParseError::limit(
+        span,
+        format!("there are more than {EXPRESSION_BRACKETS_MAX} brackets inside each other"),
+        "Split it: compute parts in a `transform` task or in `vars`.",
+    )
 }
 
 fn too_deep(span: Range<usize>) -> ParseError {
