@@ -13,9 +13,12 @@ const FINDINGS_MAX: usize = 100;
 
 const RESTORE: &str = "Restore the store from a backup.";
 
+/// Adds what it finds; an error is a finding as well.
+type Check = fn(&Connection, &mut Vec<Damage>) -> Attempt<()>;
+
 pub fn verify(connection: &Connection) -> Vec<Damage> {
     let mut findings = Vec::new();
-    let checks: [fn(&Connection, &mut Vec<Damage>) -> Attempt<()>; 9] = [
+    let checks: [Check; 9] = [
         file,
         records,
         gaps,

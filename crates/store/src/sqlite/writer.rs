@@ -204,6 +204,7 @@ impl Thread {
             Ended::Committed => {
                 self.failures = 0;
                 answer(batch, &Ok(()));
+                self.checkpointer.help(connection);
             }
             Ended::RolledBack(failure) => self.rolled_back(batch, failure),
             Ended::Unknown(error) => {
