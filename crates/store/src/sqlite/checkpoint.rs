@@ -54,7 +54,8 @@ impl Checkpointer {
         let log = Arc::clone(&self.pages);
         writer.wal_hook(Some(move |_: &mut _, pages: i32| {
             log.store(pages, Ordering::Relaxed);
-            if pages >= PAGES_MIN
+            // Above the maximum the thread keeps out of the writer's way: one of them moves at a time.
+            if (PAGES_MIN..PAGES_MAX).contains(&pages)
                 && let Some(wake) = &wake
             {
                 // Full means that the thread is awake already.
