@@ -12,7 +12,6 @@ mod work;
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use support::examples::all_examples;
@@ -20,7 +19,7 @@ use surefoot::core::check::{CheckContext, check_source};
 use surefoot::core::editor_schema::editor_schema;
 use surefoot::core::schema::Schema;
 use surefoot::core::source::{ReadOptions, read};
-use surefoot::{Engine, RunStatus, VirtualClock};
+use surefoot::RunStatus;
 
 /// What an example gets to finish what it began when its engine stops.
 const GRACE: Duration = Duration::from_secs(5);
@@ -63,18 +62,25 @@ fn every_example_is_what_editors_expect() {
 }
 
 #[tokio::test]
-async fn every_example_runs_with_its_answers() {
+async fn every_example_ends_as_told_even_if_each_task_fails_once() {
     for example in all_examples() {
-        // Examples that wait for people need a clock that stands still meanwhile.
-        let builder = example.mock(Engine::builder().store("memory:"));
-        let builder = match example.signals.is_empty() {
-            true => builder.clock(Arc::new(VirtualClock::at("2027-01-01T00:00:00Z"))),
-            false => builder,
-        };
-        let engine = builder.open().await.unwrap();
-        let outcome = example.run(&engine).await;
-        assert_eq!(outcome.status, RunStatus::Completed, "{}: {outcome:?}", example.name);
-        assert_eq!(outcome.output, example.output, "{}", example.name);
-        engine.stop(GRACE).await.unwrap();
+        let kit = example.kit();
+        for outcome in [kit.run().await, kit.fail_each_task_once().await] {
+            let outcome = outcome.unwrap();
+            assert_eq!(outcome.status, RunStatus::Completed, "{}: {outcome:?}", example.name);
+            assert_eq!(outcome.output, example.output, "{}", example.name);
+            assert_eq!(outcome.refused, [""; 0], "{}", example.name);
+        }
     }
+}
+
+#[tokio::test]
+async fn every_example_survives_a_crash_at_every_place() {
+    let mut broken = Vec::new();
+    for example in all_examples() {
+        if let Err(error) = example.kit().crash_everywhere().await {
+            broken.push(format!("{}: {error}", example.name));
+        }
+    }
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
 }

@@ -2,27 +2,22 @@
 //! hold for any workflow run over this list.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::time::Duration;
 
-use async_trait::async_trait;
 use serde_json::{Value, json};
-use surefoot::kinds::{Context, Kind, TaskError};
-use surefoot::{EngineBuilder, RunOutcome, StartRequest};
-
-/// Kinds that reach outside of the process.
-const EFFECTS: [&str; 5] = ["http", "sql", "file", "shell", "emit"];
+use surefoot::testkit::{Mock, TestKit};
 
 pub struct Example {
     /// The folder below `examples`.
     pub name: &'static str,
     pub source: String,
     pub input: Value,
-    /// Names that are neither built-in kinds nor in the list of [`EFFECTS`].
+    /// What the definition uses besides the built-in kinds.
     pub handlers: Vec<&'static str>,
-    /// What a task answers, by its id. Others answer null.
+    /// What a task that reaches outside answers, by its path. Others answer null.
     pub answers: Vec<(&'static str, Value)>,
-    /// What people say, in order, each once nothing else goes on.
-    pub signals: Vec<(&'static str, Value)>,
+    /// What people do meanwhile.
+    people: fn(TestKit) -> TestKit,
     /// The output of a run in which nothing fails.
     pub output: Value,
 }
@@ -60,43 +55,24 @@ impl Example {
             input,
             handlers: Vec::new(),
             answers: Vec::new(),
-            signals: Vec::new(),
+            people: |kit| kit,
             output,
         }
     }
 
-    /// Puts the answers in the place of every handler and of every kind that reaches outside.
-    pub fn mock(&self, builder: EngineBuilder) -> EngineBuilder {
-        let answers = Answers(self.answers.clone());
-        let kind: Arc<dyn Kind> = Arc::new(answers);
-        let names = EFFECTS.iter().chain(&self.handlers);
-        names.fold(builder, |builder, name| builder.kind(name, kind.clone()))
-    }
-
-    /// Runs the example on an engine, to its end.
-    pub async fn run(&self, engine: &surefoot::Engine) -> RunOutcome {
-        let deployed = engine.deploy(&self.source).await.unwrap();
-        let request = StartRequest::new(&deployed.workflow).input(self.input.clone());
-        let run = engine.start(request).await.unwrap();
-        for (name, data) in &self.signals {
-            engine.idle().await;
-            run.signal(name, data.clone()).await.unwrap();
-        }
-        run.wait().await.unwrap()
+    /// Prepares a test of the example with its answers and its people.
+    pub fn kit(&self) -> TestKit {
+        let kit = TestKit::new(&self.source).input(self.input.clone());
+        let kit = kit.mock_rest(Mock::output(Value::Null));
+        let answers = self.answers.iter();
+        let kit = answers.fold(kit, |kit, (task, it)| kit.mock(task, Mock::output(it.clone())));
+        (self.people)(kit)
     }
 }
 
-/// Answers by the id of the task.
-struct Answers(Vec<(&'static str, Value)>);
-
-#[async_trait]
-impl Kind for Answers {
-    async fn run(&self, context: &Context, _: Value) -> Result<Value, TaskError> {
-        let last = context.task.rsplit(['.', '/']).next().unwrap_or_default();
-        let id = last.split('[').next().unwrap_or_default();
-        let known = self.0.iter().find(|(name, _)| *name == id);
-        Ok(known.map_or(Value::Null, |(_, answer)| answer.clone()))
-    }
+/// So many hours after the start.
+fn hours(count: u64) -> Duration {
+    Duration::from_secs(3600 * count)
 }
 
 fn answered(value: Value) -> Value {
@@ -115,33 +91,37 @@ fn printed(lines: &[&str]) -> Value {
 fn order_processing() -> Example {
     let items = json!([{"sku": "tea", "n": 2}, {"sku": "cup", "n": 1}]);
     let input =
-        json!({"order_id": "o-1", "shop_url": "http://mock", "total": 40.0, "items": items});
+        json!({"order_id": "o-1", "shop_url": "http://mock", "total": 2500.0, "items": items});
     Example {
         handlers: vec!["validate_order"],
-        answers: vec![("pay", answered(json!({"id": "ch_1"}))), ("take", affected(1))],
+        answers: vec![("pay", answered(json!({"id": "ch_1"}))), ("reserve.take", affected(1))],
+        people: |kit| kit.vote(hours(1), "fay", &["finance"], true),
         ..Example::new("order_processing", input, json!({"charge": "ch_1", "reserved": 2}))
     }
 }
 
 fn document_approval() -> Example {
-    let ready = json!({"data_ready": true});
     Example {
         handlers: vec!["prepare_document"],
-        signals: vec![
-            ("submit", ready.clone()),
-            ("reject", json!({})),
-            ("submit", ready),
-            ("approve", json!({})),
-        ],
+        people: |kit| {
+            let ready = json!({"data_ready": true});
+            kit.signal(hours(1), "submit", ready.clone())
+                .signal(hours(2), "reject", json!({}))
+                .signal(hours(3), "submit", ready)
+                .signal(hours(4), "approve", json!({}))
+        },
         ..Example::new("document_approval", json!({}), json!({"approved": true, "rounds": 1}))
     }
 }
 
 fn loan_process() -> Example {
-    let input = json!({"applicant": "ada", "income": 50_000.0, "amount": 9_000.0,
+    let input = json!({"applicant": "bob", "income": 50_000.0, "amount": 9_000.0,
         "bank_url": "http://mock"});
     Example {
-        answers: vec![("score", answered(json!({"score": 720})))],
+        answers: vec![("score", answered(json!({"score": 550})))],
+        people: |kit| {
+            kit.vote(hours(1), "eve", &["credit"], true).vote(hours(2), "finn", &["credit"], true)
+        },
         ..Example::new("loan_process", input, json!({"granted": true}))
     }
 }
