@@ -8,6 +8,7 @@ pub mod expr;
 pub mod ids;
 pub mod join;
 pub mod limits;
+pub mod parse;
 pub mod plan;
 pub mod retry;
 pub mod run;

@@ -57,6 +57,24 @@ impl Node {
         }
     }
 
+    /// Makes a tree of a value that has no source, such as one built in code.
+    pub fn from_value(value: &Value) -> Node {
+        let content = match value {
+            Value::Null => Content::Null,
+            Value::Bool(it) => Content::Bool(*it),
+            Value::Number(it) => Content::Number(it.clone()),
+            Value::String(it) => Content::String(it.clone()),
+            Value::Array(items) => Content::List(items.iter().map(Node::from_value).collect()),
+            Value::Object(entries) => {
+                let entry = |(name, it): (&String, &Value)| {
+                    (Key { name: name.clone(), span: Span::default() }, Node::from_value(it))
+                };
+                Content::Map(entries.iter().map(entry).collect())
+            }
+        };
+        Node { content, span: Span::default(), text_start: None }
+    }
+
     pub fn get(&self, name: &str) -> Option<&Node> {
         match &self.content {
             Content::Map(entries) => {

@@ -1,0 +1,113 @@
+//! The codes of all problems, and the page that explains each. One entry a line.
+
+/// What is known of a code.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// Such as `SF1004`.
+    pub code: &'static str,
+    pub title: &'static str,
+    /// Markdown.
+    pub page: &'static str,
+}
+
+/// Returns the page of a code; lower case and a missing `SF` are forgiven.
+pub fn page(code: &str) -> Option<&'static str> {
+    find(code).map(|it| it.page)
+}
+
+/// Returns what is known of a code.
+pub fn find(code: &str) -> Option<&'static Entry> {
+    let digits = code.trim().trim_start_matches(['S', 's']).trim_start_matches(['F', 'f']);
+    ENTRIES.iter().find(|it| it.code.strip_prefix("SF") == Some(digits))
+}
+
+#[rustfmt::skip]
+pub const ENTRIES: &[Entry] = &[
+    Entry { code: "SF1001", title: "the source is not UTF-8 text", page: include_str!("../../../../docs/errors/SF1001.md") },
+    Entry { code: "SF1002", title: "the source is too large", page: include_str!("../../../../docs/errors/SF1002.md") },
+    Entry { code: "SF1003", title: "nested too deep", page: include_str!("../../../../docs/errors/SF1003.md") },
+    Entry { code: "SF1004", title: "broken YAML", page: include_str!("../../../../docs/errors/SF1004.md") },
+    Entry { code: "SF1005", title: "broken JSON", page: include_str!("../../../../docs/errors/SF1005.md") },
+    Entry { code: "SF1006", title: "a key occurs twice", page: include_str!("../../../../docs/errors/SF1006.md") },
+    Entry { code: "SF1007", title: "a tag is not allowed", page: include_str!("../../../../docs/errors/SF1007.md") },
+    Entry { code: "SF1008", title: "aliases that cannot be followed", page: include_str!("../../../../docs/errors/SF1008.md") },
+    Entry { code: "SF1009", title: "merge keys are not supported", page: include_str!("../../../../docs/errors/SF1009.md") },
+    Entry { code: "SF1010", title: "a number cannot be kept", page: include_str!("../../../../docs/errors/SF1010.md") },
+    Entry { code: "SF1011", title: "a character is not allowed", page: include_str!("../../../../docs/errors/SF1011.md") },
+    Entry { code: "SF1012", title: "a key is not a string", page: include_str!("../../../../docs/errors/SF1012.md") },
+    Entry { code: "SF1013", title: "no workflow found", page: include_str!("../../../../docs/errors/SF1013.md") },
+    Entry { code: "SF1020", title: "unknown key", page: include_str!("../../../../docs/errors/SF1020.md") },
+    Entry { code: "SF1021", title: "wrong type", page: include_str!("../../../../docs/errors/SF1021.md") },
+    Entry { code: "SF1022", title: "something is missing", page: include_str!("../../../../docs/errors/SF1022.md") },
+    Entry { code: "SF1023", title: "keys that do not go together", page: include_str!("../../../../docs/errors/SF1023.md") },
+    Entry { code: "SF1024", title: "out of range", page: include_str!("../../../../docs/errors/SF1024.md") },
+    Entry { code: "SF1025", title: "not a duration", page: include_str!("../../../../docs/errors/SF1025.md") },
+    Entry { code: "SF1026", title: "not a rate", page: include_str!("../../../../docs/errors/SF1026.md") },
+    Entry { code: "SF1027", title: "not one of the choices", page: include_str!("../../../../docs/errors/SF1027.md") },
+    Entry { code: "SF1028", title: "not an id", page: include_str!("../../../../docs/errors/SF1028.md") },
+    Entry { code: "SF1030", title: "text without quotes", page: include_str!("../../../../docs/errors/SF1030.md") },
+    Entry { code: "SF1031", title: "broken expression", page: include_str!("../../../../docs/errors/SF1031.md") },
+    Entry { code: "SF1032", title: "expression too large", page: include_str!("../../../../docs/errors/SF1032.md") },
+    Entry { code: "SF1034", title: "wrong number of cron fields", page: include_str!("../../../../docs/errors/SF1034.md") },
+    Entry { code: "SF1035", title: "a cron field is out of range", page: include_str!("../../../../docs/errors/SF1035.md") },
+    Entry { code: "SF1036", title: "a cron expression that never fires", page: include_str!("../../../../docs/errors/SF1036.md") },
+    Entry { code: "SF1037", title: "unknown time zone", page: include_str!("../../../../docs/errors/SF1037.md") },
+    Entry { code: "SF1038", title: "not an instant", page: include_str!("../../../../docs/errors/SF1038.md") },
+    Entry { code: "SF1039", title: "a local time that clocks skip or repeat", page: include_str!("../../../../docs/errors/SF1039.md") },
+    Entry { code: "SF1040", title: "a secret in plain text", page: include_str!("../../../../docs/errors/SF1040.md") },
+    Entry { code: "SF1041", title: "an expression inside of SQL", page: include_str!("../../../../docs/errors/SF1041.md") },
+    Entry { code: "SF1042", title: "too many", page: include_str!("../../../../docs/errors/SF1042.md") },
+    Entry { code: "SF1043", title: "a task that does nothing", page: include_str!("../../../../docs/errors/SF1043.md") },
+    Entry { code: "SF1044", title: "ids that differ in case only", page: include_str!("../../../../docs/errors/SF1044.md") },
+    Entry { code: "SF1045", title: "nothing inside", page: include_str!("../../../../docs/errors/SF1045.md") },
+];
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn a_page_is_found_by_its_code() {
+        assert!(page("SF1004").unwrap().starts_with("# SF1004"));
+        assert_eq!(page("sf1004"), page("1004"));
+        assert_eq!(page("SF9999"), None);
+        assert_eq!(page(""), None);
+    }
+
+    #[test]
+    fn entries_are_sorted_and_pages_are_complete() {
+        assert!(ENTRIES.is_sorted_by(|one, other| one.code < other.code));
+        for entry in ENTRIES {
+            let heading = format!("# {}: {}\n", entry.code, entry.title);
+            assert!(entry.page.starts_with(&heading), "{heading}");
+            assert!(entry.page.matches("```").count() >= 4, "{} lacks an example", entry.code);
+        }
+    }
+
+    #[test]
+    fn every_code_in_the_source_has_a_page_and_every_page_a_code() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut used = BTreeSet::new();
+        codes_in(&root.join("src"), &mut used);
+        let known: BTreeSet<String> = ENTRIES.iter().map(|it| it.code.to_owned()).collect();
+        assert_eq!(used, known);
+    }
+
+    /// Collects what looks like a code and stands in quotes, tests of unknown codes aside.
+    fn codes_in(folder: &Path, into: &mut BTreeSet<String>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                codes_in(&path, into);
+            } else if !path.ends_with("source/codes.rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let quoted = text.split('"').filter(|it| it.len() == 6 && it.starts_with("SF1"));
+                into.extend(quoted.map(str::to_owned));
+            }
+        }
+    }
+}
