@@ -3,10 +3,12 @@
 //! Nothing here reads a clock, draws a random number, touches a file or a socket, or is `async`:
 //! whatever a rule needs is an argument, so that a replay is exact and a proof means something.
 
+pub mod check;
 pub mod definition;
 pub mod expr;
 pub mod ids;
 pub mod join;
+pub mod kind_schema;
 pub mod limits;
 pub mod parse;
 pub mod plan;

@@ -54,7 +54,8 @@ pub struct CompositePlan {
     /// The children are `nodes[first .. first + len]`.
     pub first: u32,
     pub len: u32,
-    /// The task whose work this composite is; nothing for the root and the handlers of the run.
+    /// The task whose work this composite is, or that it undoes; nothing for the root and the
+    /// handlers of the run.
     pub owner: Option<NodeId>,
     /// Child index by id.
     pub ids: HashMap<Arc<str>, u32>,
@@ -175,6 +176,64 @@ impl Plan {
         NodeId(composite.first + index)
     }
 
+    /// Returns the name of a node within its plan: `group.child` for a nested task,
+    /// `pay:compensate` for what undoes `pay`, `finally:tell` for a task of a handler of the run.
+    pub fn path(&self, id: NodeId) -> String {
+        let mut names = Vec::new();
+        let mut at = Some(id);
+        while let Some(id) = at {
+            let node = self.node(id);
+            names.push(&*node.id);
+            names.push(self.separator(node.composite));
+            at = self.composite(node.composite).owner;
+        }
+        names.reverse();
+        names.concat()
+    }
+
+    /// Returns the node that [`Plan::path`] names so.
+    pub fn find(&self, path: &str) -> Option<NodeId> {
+        let (mut composite, mut rest) = match path.split_once(':') {
+            Some(("on_failure", rest)) if self.on_failure.is_some() => (self.on_failure?, rest),
+            Some(("finally", rest)) if self.finally.is_some() => (self.finally?, rest),
+            _ => (ROOT, path),
+        };
+        loop {
+            let end = rest.find(['.', ':']).unwrap_or(rest.len());
+            let index = *self.composite(composite).ids.get(&rest[..end])?;
+            let id = self.child(composite, index);
+            if end == rest.len() {
+                return Some(id);
+            }
+            composite = match (rest.as_bytes()[end], &self.node(id).work) {
+                (b':', _) => self.node(id).compensate?,
+                (_, WorkPlan::Composite(inner)) => *inner,
+                (_, WorkPlan::Nothing | WorkPlan::Uses { .. }) => return None,
+            };
+            rest = &rest[end + 1..];
+        }
+    }
+
+    /// Returns the paths of all nodes, in the order of the nodes.
+    pub fn paths(&self) -> Vec<String> {
+        (0..self.nodes.len() as u32).map(|it| self.path(NodeId(it))).collect()
+    }
+
+    /// What stands before the ids of a composite's children in their paths.
+    fn separator(&self, composite: CompositeId) -> &'static str {
+        if Some(composite) == self.on_failure {
+            return "on_failure:";
+        }
+        if Some(composite) == self.finally {
+            return "finally:";
+        }
+        match self.composite(composite).owner {
+            None => "",
+            Some(owner) if self.node(owner).compensate == Some(composite) => ":",
+            Some(_) => ".",
+        }
+    }
+
     /// Checks an input against the schema. Every violation is listed with its JSON pointer.
     pub fn check_input(&self, input: &Value) -> Result<(), Vec<crate::schema::Violation>> {
         self.input.as_ref().map_or(Ok(()), |schema| schema.check(input))
@@ -214,4 +273,15 @@ pub const BUILT_IN: [&str; 12] = [
 
 pub fn is_built_in(kind: &str) -> bool {
     BUILT_IN.contains(&kind)
+}
+
+/// Says whether a task with this work takes `retry` and `timeout` from the definition's defaults:
+/// it does if it acts on the outside. Waiting, deciding and computing need neither, and a sub-run
+/// has its own.
+pub fn takes_defaults(kind: Option<&str>) -> bool {
+    match kind {
+        Some("http" | "sql" | "file" | "shell" | "emit") => true,
+        Some(kind) => !is_built_in(kind),
+        None => false,
+    }
 }
