@@ -4,8 +4,15 @@
 //! A backend moves rows. It never looks into a record, and decides nothing: what a row says is
 //! computed by `surefoot-core` and handed over.
 
+pub mod conformance;
+mod memory;
 mod row;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 mod store;
 
+pub use memory::MemoryStore;
 pub use row::*;
+#[cfg(feature = "sqlite")]
+pub use sqlite::{Mode, SqliteStore, bare_limit};
 pub use store::*;

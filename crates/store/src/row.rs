@@ -15,6 +15,9 @@ pub struct Owner {
     pub epoch: u64,
 }
 
+/// The answer of an inbox entry that was answered together with a decision.
+pub const APPLIED: &str = "applied";
+
 /// One decision, made durable as a whole: the record, and every row that changes with it.
 #[derive(Clone, Debug)]
 pub struct Append {
@@ -25,7 +28,8 @@ pub struct Append {
     pub record: Vec<u8>,
     /// Set when the run is new, its status changed, or it went idle or woke up.
     pub row: Option<RowChange>,
-    /// A parent to wake in the same transaction because this run has ended.
+    /// A parent to wake in the same transaction because this run has ended: if it is idle, its
+    /// `wake_at` becomes 0. Otherwise nothing, for its owner has it in memory.
     pub wake: Option<RunId>,
     /// Lines that tasks logged since the last append.
     pub logs: Vec<LogLine>,
@@ -33,7 +37,7 @@ pub struct Append {
     pub snapshot: Option<Vec<u8>>,
     /// Values taken out of the record because they are large. Kept once by hash.
     pub payloads: Vec<(Digest, Vec<u8>)>,
-    /// Inbox entries that this decision has answered.
+    /// Inbox entries that this decision has taken in: their answer becomes [`APPLIED`].
     pub answered: Vec<i64>,
 }
 
@@ -57,8 +61,9 @@ impl Append {
 #[derive(Clone, Debug)]
 pub enum RowChange {
     /// The run begins. If `row.key` is taken for the same workflow, the append answers
-    /// [`Outcome::Duplicate`] and writes nothing.
+    /// [`Outcome::Duplicate`] and writes nothing. A row with the same id stays as it is.
     Insert(Box<RunRow>),
+    /// Nothing if there is no such row.
     Update(RowUpdate),
 }
 
@@ -92,6 +97,15 @@ pub struct RunRow {
     /// Tasks ended and tasks known, for a progress bar.
     pub done: u32,
     pub total: u32,
+}
+
+impl RunRow {
+    pub fn apply(&mut self, update: &RowUpdate) {
+        let RowUpdate { status, activity, started_at, ended_at, summary, done, total } =
+            update.clone();
+        *self =
+            RunRow { status, activity, started_at, ended_at, summary, done, total, ..self.clone() };
+    }
 }
 
 /// The fields of a run row that change.
@@ -150,7 +164,6 @@ pub struct LogLine {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredLog {
     pub position: i64,
-    #[serde(flatten)]
     pub line: LogLine,
 }
 

@@ -1,6 +1,8 @@
 //! The trait that every backend implements. Each doc comment is a promise; `conformance` has a
 //! named check for each.
 
+use std::pin::Pin;
+
 use async_trait::async_trait;
 use surefoot_core::ids::{Digest, RunId};
 use surefoot_core::time::Millis;
@@ -9,14 +11,19 @@ use crate::row::*;
 
 pub type Result<T> = std::result::Result<T, Error>;
 
+/// The outcome of something that was handed over when the method was called, not when this is
+/// first polled. Borrows nothing, so that it can be awaited by another task. Dropping it does not
+/// take the request back.
+pub type Pending<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
+
 /// What can go wrong below a store call.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     /// The write may or may not have happened: give up the ownership, re-read, decide again.
     #[error("the outcome of a write to {location} is unknown: {reason}")]
     Unknown { location: String, reason: String },
-    /// The write did not happen and would not happen now.
-    #[error("cannot write to {location}: {reason}")]
+    /// The call did nothing and would do nothing if it were repeated now.
+    #[error("{location} is not available: {reason}")]
     Unavailable { location: String, reason: String, hint: String },
     /// Another owner has taken the shard since.
     #[error("shard {shard} is at epoch {actual}, this process holds epoch {held}")]
@@ -41,9 +48,10 @@ pub trait Store: Send + Sync {
 
     /// Appends each decision as a whole or not at all; the decisions of a batch are independent
     /// of each other. When this returns, what was applied survives a crash of machine and process.
-    /// Batches take effect in the order in which they were handed over (not awaited), so an owner
-    /// may hand over record n+1 of a run before n is durable.
-    async fn append(&self, owner: Owner, batch: Vec<Append>) -> Result<Vec<Outcome>>;
+    /// Batches take effect in the order in which this method was called (not awaited), so an owner
+    /// may hand over record n+1 of a run before n is durable. If n fails, n+1 is a conflict.
+    /// A full queue answers [`Error::Unavailable`] at once.
+    fn append(&self, owner: Owner, batch: Vec<Append>) -> Pending<Vec<Outcome>>;
 
     /// Returns the newest snapshot (the number of records that it folds, and its bytes), if any,
     /// and every record after it, oldest first. Empty for a run that was never written.
@@ -63,7 +71,7 @@ pub trait Store: Send + Sync {
     /// Returns idle runs whose `wake_at` is at or before `until`, soonest first.
     async fn due(&self, shard: Shard, until: Millis, limit: u32) -> Result<Vec<(Millis, RunId)>>;
 
-    /// Returns the earliest `wake_at` of idle runs after `after`.
+    /// Returns the earliest `wake_at` of idle runs that is later than `after`.
     async fn next_wake(&self, shard: Shard, after: Millis) -> Result<Option<Millis>>;
 
     /// Returns unended runs that have a concurrency key, oldest first.
@@ -80,20 +88,21 @@ pub trait Store: Send + Sync {
 
     async fn logs(&self, run: RunId, filter: &LogFilter) -> Result<Vec<StoredLog>>;
     /// Keeps log lines apart from a decision. They are ordered with the batches.
-    async fn append_logs(&self, owner: Owner, lines: Vec<LogLine>) -> Result<()>;
+    fn append_logs(&self, owner: Owner, lines: Vec<LogLine>) -> Pending<()>;
 
     /// Leaves a command for the owner. May be called by a process that owns nothing. Returns the
     /// entry's id.
     async fn post(&self, run: RunId, command: Vec<u8>, now: Millis) -> Result<i64>;
     /// Returns unanswered entries, oldest first.
     async fn inbox(&self, after: i64, limit: u32) -> Result<Vec<InboxRow>>;
+    /// Answers entries. An entry that has an answer keeps it.
     async fn answer(&self, owner: Owner, entries: Vec<(i64, String)>) -> Result<()>;
     /// Returns the answer once there is one.
     async fn answered(&self, entry: i64) -> Result<Option<String>>;
 
     async fn info(&self) -> Result<StoreInfo>;
     /// Checks everything that can be checked: the file, the checksums of records and payloads,
-    /// gaps in journals, rows without journal, unended runs without a cause to wake.
+    /// gaps in journals, rows without journal, unended runs that no owner would ever load.
     async fn verify(&self) -> Result<Vec<Damage>>;
     /// Copies a consistent image to `path` while writers go on.
     async fn backup(&self, path: &std::path::Path) -> Result<()>;

@@ -1,0 +1,268 @@
+//! The embedded backend: one SQLite file, opened by one owner and any number of clients.
+//!
+//! [`writer`] is the only thread that writes, in the transactions that [`writing`] fills.
+//! [`reading`] is what [`readers`] carry out meanwhile.
+
+mod checkpoint;
+mod checksum;
+mod counts;
+mod failure;
+mod limit;
+mod lock;
+mod maintenance;
+mod open;
+mod readers;
+mod reading;
+mod rows;
+mod schema;
+mod verify;
+mod writer;
+mod writing;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use surefoot_core::ids::{Digest, RunId};
+use surefoot_core::time::Millis;
+
+pub use limit::bare_limit;
+
+use self::lock::Lock;
+use self::readers::Readers;
+use self::writer::Writer;
+use crate::row::*;
+use crate::{Error, Loaded, Pending, Result, Store};
+
+/// What a process wants with the file.
+#[derive(Clone, Debug)]
+pub enum Mode {
+    /// Runs the runs. One process at a time; `program` tells the second one who the first is.
+    Owner { program: String },
+    /// Reads, and posts commands for the owner. Never creates or migrates a store.
+    Client,
+}
+
+/// Keeps runs in one SQLite file.
+pub struct SqliteStore {
+    path: PathBuf,
+    readers: Readers,
+    access: Arc<Access>,
+}
+
+enum Access {
+    Owner { writer: Writer, lock: Mutex<Option<Lock>> },
+    Client,
+}
+
+impl SqliteStore {
+    /// Opens the store at `path`; as an owner, makes it if there is none and migrates an old one.
+    pub fn open(path: &Path, mode: Mode) -> Result<SqliteStore> {
+        let access = match mode {
+            Mode::Owner { program } => {
+                open::prepare_directory(path)?;
+                let lock = Lock::take(path, &program)?;
+                open::prepare(path)?;
+                let writer = Writer::start(path.to_owned())?;
+                Access::Owner { writer, lock: Mutex::new(Some(lock)) }
+            }
+            Mode::Client => {
+                open::check_existing(path)?;
+                Access::Client
+            }
+        };
+        let readers = Readers::new(path.to_owned());
+        Ok(SqliteStore { path: path.to_owned(), readers, access: Arc::new(access) })
+    }
+
+    fn location(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    /// Hands work to the writer now, whatever becomes of the future.
+    fn write<T: Send + 'static>(
+        &self,
+        bytes: usize,
+        work: impl FnMut(&mut writing::Writing<'_>) -> failure::Attempt<T> + Send + 'static,
+    ) -> Pending<T> {
+        match &*self.access {
+            Access::Owner { writer, .. } => writer.submit(bytes, work),
+            Access::Client => {
+                let refused = Error::Unavailable {
+                    location: self.location(),
+                    reason: "this process has opened it as a client, which cannot write".to_owned(),
+                    hint: "Ask the process that owns the store, or stop it first.".to_owned(),
+                };
+                Box::pin(std::future::ready(Err(refused)))
+            }
+        }
+    }
+
+    /// Posts without the writer, in a transaction of its own.
+    async fn post_as_client(&self, run: RunId, command: Vec<u8>, now: Millis) -> Result<i64> {
+        let path = self.path.clone();
+        let posted = tokio::task::spawn_blocking(move || {
+            let connection = open::connection(&path)?;
+            // One statement is one transaction. Whether a failed one happened, nobody knows.
+            writing::post(&connection, run, &command, now).map_err(|failure| {
+                let location = path.display().to_string();
+                match failure.is_unknown() {
+                    true => Error::Unknown { location, reason: failure.reason() },
+                    false => failure.at(&location),
+                }
+            })
+        });
+        posted.await.unwrap_or_else(|_| Err(open::closed(&self.location())))
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn claim(&self, shard: Shard) -> Result<Owner> {
+        self.write(0, move |writing| writing.claim(shard)).await
+    }
+
+    fn append(&self, owner: Owner, batch: Vec<Append>) -> Pending<Vec<Outcome>> {
+        let bytes = batch.iter().map(append_bytes).sum();
+        self.write(bytes, move |writing| writing.append(owner, &batch))
+    }
+
+    async fn load(&self, run: RunId) -> Result<Loaded> {
+        self.readers.read(move |connection| reading::load(connection, run)).await
+    }
+
+    async fn records(&self, run: RunId, from: u64, limit: u32) -> Result<Vec<Vec<u8>>> {
+        self.readers.read(move |connection| reading::records(connection, run, from, limit)).await
+    }
+
+    async fn run(&self, run: RunId) -> Result<Option<RunRow>> {
+        self.readers.read(move |connection| writing::find_run(connection, run)).await
+    }
+
+    async fn runs(&self, filter: &RunFilter) -> Result<Vec<RunRow>> {
+        let filter = filter.clone();
+        self.readers.read(move |connection| reading::runs(connection, &filter)).await
+    }
+
+    async fn active(&self, shard: Shard, after: Option<RunId>, limit: u32) -> Result<Vec<RunId>> {
+        self.readers.read(move |connection| reading::active(connection, shard, after, limit)).await
+    }
+
+    async fn due(&self, shard: Shard, until: Millis, limit: u32) -> Result<Vec<(Millis, RunId)>> {
+        self.readers.read(move |connection| reading::due(connection, shard, until, limit)).await
+    }
+
+    async fn next_wake(&self, shard: Shard, after: Millis) -> Result<Option<Millis>> {
+        self.readers.read(move |connection| reading::next_wake(connection, shard, after)).await
+    }
+
+    async fn keyed(&self, shard: Shard) -> Result<Vec<RunRow>> {
+        self.readers.read(move |connection| reading::keyed(connection, shard)).await
+    }
+
+    async fn put_definition(&self, row: &DefinitionRow) -> Result<std::result::Result<(), Digest>> {
+        let row = row.clone();
+        self.write(row.source.len(), move |writing| writing.put_definition(&row)).await
+    }
+
+    async fn definition(&self, hash: Digest) -> Result<Option<DefinitionRow>> {
+        self.readers.read(move |connection| reading::definition(connection, hash)).await
+    }
+
+    async fn definitions(&self, workflow: Option<&str>) -> Result<Vec<DefinitionRow>> {
+        let workflow = workflow.map(str::to_owned);
+        self.readers
+            .read(move |connection| reading::definitions(connection, workflow.as_deref()))
+            .await
+    }
+
+    async fn payload(&self, hash: Digest) -> Result<Option<Vec<u8>>> {
+        self.readers.read(move |connection| reading::payload(connection, hash)).await
+    }
+
+    async fn logs(&self, run: RunId, filter: &LogFilter) -> Result<Vec<StoredLog>> {
+        let filter = filter.clone();
+        self.readers.read(move |connection| reading::logs(connection, run, &filter)).await
+    }
+
+    fn append_logs(&self, owner: Owner, lines: Vec<LogLine>) -> Pending<()> {
+        let bytes = lines.iter().map(line_bytes).sum();
+        self.write(bytes, move |writing| writing.append_logs(owner, &lines))
+    }
+
+    async fn post(&self, run: RunId, command: Vec<u8>, now: Millis) -> Result<i64> {
+        match &*self.access {
+            Access::Owner { writer, .. } => {
+                let bytes = command.len();
+                writer
+                    .submit(bytes, move |it| writing::post(it.connection, run, &command, now))
+                    .await
+            }
+            Access::Client => self.post_as_client(run, command, now).await,
+        }
+    }
+
+    async fn inbox(&self, after: i64, limit: u32) -> Result<Vec<InboxRow>> {
+        self.readers.read(move |connection| reading::inbox(connection, after, limit)).await
+    }
+
+    async fn answer(&self, owner: Owner, entries: Vec<(i64, String)>) -> Result<()> {
+        let bytes = entries.iter().map(|(_, answer)| answer.len()).sum();
+        self.write(bytes, move |writing| writing.answer(owner, &entries)).await
+    }
+
+    async fn answered(&self, entry: i64) -> Result<Option<String>> {
+        self.readers.read(move |connection| reading::answered(connection, entry)).await
+    }
+
+    async fn info(&self) -> Result<StoreInfo> {
+        let path = self.path.clone();
+        self.readers.read_long(move |connection| maintenance::info(connection, &path)).await
+    }
+
+    async fn verify(&self) -> Result<Vec<Damage>> {
+        self.readers.read_long(|connection| Ok(verify::verify(connection))).await
+    }
+
+    async fn backup(&self, path: &Path) -> Result<()> {
+        let path = path.to_owned();
+        self.readers.read_long(move |connection| maintenance::backup(connection, &path)).await
+    }
+
+    async fn gc(&self, retention: &Retention) -> Result<Collected> {
+        let retention = retention.clone();
+        self.write(0, move |writing| maintenance::collect(writing, &retention)).await
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.readers.close();
+        let access = Arc::clone(&self.access);
+        let closing = tokio::task::spawn_blocking(move || access.close());
+        closing.await.map_err(|_| open::closed(&self.location()))
+    }
+}
+
+impl Access {
+    fn close(&self) {
+        match self {
+            Access::Owner { writer, lock } => {
+                writer.close();
+                drop(lock.lock().expect("no panic while locked").take());
+            }
+            Access::Client => {}
+        }
+    }
+}
+
+/// About what an append takes in the queue.
+fn append_bytes(append: &Append) -> usize {
+    size_of::<Append>()
+        + append.record.len()
+        + append.snapshot.as_ref().map_or(0, Vec::len)
+        + append.payloads.iter().map(|(_, body)| body.len()).sum::<usize>()
+        + append.logs.iter().map(line_bytes).sum::<usize>()
+}
+
+fn line_bytes(line: &LogLine) -> usize {
+    size_of::<LogLine>() + line.task.len() + line.stream.len() + line.text.len()
+}
