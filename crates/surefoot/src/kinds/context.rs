@@ -34,11 +34,37 @@ pub struct Context {
     /// When the engine will give up on this attempt.
     pub deadline: Option<Millis>,
     pub(crate) cancel: CancellationToken,
-    pub(crate) log: Arc<dyn Fn(&str, &str) + Send + Sync>,
+    pub(crate) log: LogSink,
     pub(crate) beat: Arc<dyn Fn() + Send + Sync>,
 }
 
+/// Takes the level and the text of a line.
+pub(crate) type LogSink = Arc<dyn Fn(&str, &str) + Send + Sync>;
+
 impl Context {
+    /// Makes a context for a test of a kind: nothing cancels it but [`Context::cancel_for_test`],
+    /// and `log` receives its lines.
+    #[doc(hidden)]
+    pub fn for_test(task: &str, log: impl Fn(&str, &str) + Send + Sync + 'static) -> Context {
+        Context {
+            run: RunId::new(1_700_000_000_000, 42),
+            workflow: "test".to_owned(),
+            task: task.to_owned(),
+            attempt: 1,
+            idempotency_key: format!("key-of-{task}"),
+            actor: "tester".to_owned(),
+            deadline: None,
+            cancel: CancellationToken::new(),
+            log: Arc::new(log),
+            beat: Arc::new(|| ()),
+        }
+    }
+
+    #[doc(hidden)]
+    pub fn cancel_for_test(&self) {
+        self.cancel.cancel();
+    }
+
     /// Keeps a line with this attempt. `level` is `debug`, `info`, `warn`, `error`, `stdout` or
     /// `stderr`. Text beyond the limit is dropped and counted.
     pub fn log(&self, level: &str, text: &str) {

@@ -2,7 +2,20 @@
 //! next. Kinds that need no effect (`transform`, `wait`, `signal`, `approval`, `workflow`, `log`,
 //! `fail`) are decided in `surefoot-core` and have no code here.
 
+mod bounded;
 mod context;
+mod emit;
+mod file;
+mod http;
+mod parameters;
+mod shell;
+//X mod sql;
+mod tls;
 
 pub use context::{Context, Kind};
+pub use emit::{EmitConfig, EmitKind};
+pub use file::{FileConfig, FileKind, Root};
+pub use http::{Cidr, HttpConfig, HttpKind};
+pub use shell::{ShellConfig, ShellKind};
+//X pub use sql::{DatabaseConfig, SqlConfig, SqlKind};
 pub use surefoot_core::task_error::TaskError;

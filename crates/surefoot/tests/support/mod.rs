@@ -1,0 +1,35 @@
+//! What the tests of the task kinds share: an HTTP server that misbehaves on request, and a real
+//! PostgreSQL. Each test program uses a part of it.
+#![allow(dead_code, reason = "each test program uses a part of this module")]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
+
+pub mod http_server;
+pub mod postgres;
+
+use serde_json::Value;
+use surefoot::kinds::{Context, TaskError};
+
+/// A context whose log goes nowhere.
+pub fn context(task: &str) -> Context {
+    Context::for_test(task, |_, _| ())
+}
+
+/// Checks that the attempt failed as told, and returns the error.
+#[track_caller]
+pub fn failed(found: Result<Value, TaskError>, kind: &str, retryable: bool) -> TaskError {
+    let error = match found {
+        Ok(output) => panic!("expected {kind}, found {output}"),
+        Err(error) => error,
+    };
+    assert_eq!((error.kind.as_str(), error.retryable), (kind, retryable), "{error:?}");
+    error
+}
+
+/// Says that a test could not run here, so that nobody takes silence for success.
+pub fn skipped(what: &str, why: &str) {
+    assert!(
+        std::env::var_os("SUREFOOT_REQUIRE_ALL").is_none(),
+        "SUREFOOT_REQUIRE_ALL is set, but {what} cannot be tested: {why}"
+    );
+    eprintln!("SKIPPED: {what} is not tested: {why}");
+}
