@@ -117,13 +117,3 @@ impl Expr {
         EvalError { span: self.ast().span.clone(), ..error }
     }
 }
-impl Expr {
-    pub fn parse(source: &str) -> Result<Expr, ()> {
-        Ok(Expr { source: source.to_owned() })
-    }
-}
-impl Template {
-    pub fn literal(value: Value) -> Template {
-        Template { value: std::sync::Arc::new(value) }
-    }
-}
