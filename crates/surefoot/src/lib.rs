@@ -1,2 +1,3 @@
 //! Placeholder.
+pub mod draw;
 pub mod kinds;
