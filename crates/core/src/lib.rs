@@ -12,6 +12,7 @@ pub mod kind_schema;
 pub mod limits;
 pub mod parse;
 pub mod plan;
+pub mod queue;
 pub mod retry;
 pub mod run;
 pub mod schema;

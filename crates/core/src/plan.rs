@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::definition::{
     Backoff, Effect, Jitter, Join, OnFailure, OnItemFailure, OnLimit, Rate, Retention, Timeouts,
 };
-use crate::expr::{Expr, Template};
+use crate::expr::{Budget, EvalError, Expr, Template};
 use crate::ids::Digest;
 use crate::schema::Schema;
 use crate::time::Duration;
@@ -237,6 +237,17 @@ impl Plan {
     /// Checks an input against the schema. Every violation is listed with its JSON pointer.
     pub fn check_input(&self, input: &Value) -> Result<(), Vec<crate::schema::Violation>> {
         self.input.as_ref().map_or(Ok(()), |schema| schema.check(input))
+    }
+
+    /// Evaluates the concurrency key for an input. Without a key, all runs of the workflow count
+    /// together. None if the definition sets no limit.
+    pub fn concurrency_key(&self, input: &Value) -> Result<Option<String>, EvalError> {
+        let Some(concurrency) = &self.concurrency else { return Ok(None) };
+        let Some(key) = &concurrency.key else { return Ok(Some(self.workflow.clone())) };
+        let scope = BTreeMap::from([("input".to_owned(), input.clone())]);
+        let value = key.eval(&scope, &Budget::default()).map_err(|it| it.error)?;
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        Ok(Some(format!("{}/{value}", self.workflow)))
     }
 
     /// Returns the names of all handlers (kinds that are not built in) that the plan uses.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use support::http_server::{Answer, HttpServer, Request, answer, read_request};
-use support::{context, failed, skipped};
+use support::{context, failed, self_signed};
 use surefoot::kinds::{EmitConfig, EmitKind, HttpConfig, HttpKind, Kind, TaskError};
 use tokio::net::TcpListener;
 
@@ -300,22 +300,7 @@ async fn tls_is_verified() {
 /// Serves TLS for `localhost` with a certificate of its own; nothing without openssl.
 async fn tls_server(directory: &std::path::Path) -> Option<String> {
     let (key, cert) = (directory.join("key.pem"), directory.join("cert.pem"));
-    let made = std::process::Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"])
-        .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
-        .args(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout"])
-        .arg(&key)
-        .arg("-out")
-        .arg(&cert)
-        .output();
-    match made {
-        Ok(done) if done.status.success() => {}
-        Ok(done) => panic!("openssl: {}", String::from_utf8_lossy(&done.stderr)),
-        Err(error) => {
-            skipped("TLS of the http kind", &format!("openssl cannot be run: {error}"));
-            return None;
-        }
-    }
+    self_signed(&key, &cert)?;
     use rustls::pki_types::pem::PemObject;
     let chain = vec![rustls::pki_types::CertificateDer::from_pem_file(&cert).unwrap()];
     let key = rustls::pki_types::PrivateKeyDer::from_pem_file(&key).unwrap();

@@ -30,7 +30,7 @@ pub(super) fn plan(
     let mut plan = Plan {
         workflow: definition.id.value.clone(),
         version: definition.version.value.clone(),
-        hash: origin.hash,
+        hash: origin.hash(),
         description: definition.description.clone(),
         input,
         timeout: definition.timeout.as_ref().map(|it| it.value),
@@ -75,7 +75,7 @@ impl<'a> Builder<'a> {
         Builder {
             definition,
             outline,
-            lines: LineIndex::new(origin.text.as_bytes()),
+            lines: LineIndex::new(origin.source),
             default_retry,
             default_policy: retry::policy(None, default_retry).map(Arc::new),
             kinds,
@@ -122,7 +122,7 @@ impl<'a> Builder<'a> {
         let level = self.outline.level(placed.level);
         let defaults = takes_defaults(task_kind(task));
         TaskPlan {
-            id: Arc::from(task.id.value.as_str()),
+            id: Arc::from(level.role.id_of(task)),
             composite: placed.level,
             needs: placed.needs.iter().copied().collect(),
             dependents: Box::default(),

@@ -171,10 +171,7 @@ fn unknown_variable(name: &Spanned<String>, vars: &[(Spanned<String>, TemplateSo
 fn ways(machine: &Machine, level: &Level<'_>, initial: Option<u32>, problems: &mut Vec<Problem>) {
     let Some(initial) = initial else { return };
     let after = successors(machine, level);
-    let mut before = vec![Vec::new(); after.len()];
-    for (from, targets) in after.iter().enumerate() {
-        targets.iter().for_each(|to| before[*to as usize].push(from as u32));
-    }
+    let before = predecessors(&after);
     let reached = spread(&after, [initial]);
     let ends = (0..after.len() as u32).filter(|it| is_end(&machine.states[*it as usize]));
     let ending = spread(&before, ends);
@@ -212,12 +209,21 @@ fn ways(machine: &Machine, level: &Level<'_>, initial: Option<u32>, problems: &m
     );
 }
 
-fn successors(machine: &Machine, level: &Level<'_>) -> Vec<Vec<u32>> {
+/// Returns the states that a transition leads to, by state.
+pub(super) fn successors(machine: &Machine, level: &Level<'_>) -> Vec<Vec<u32>> {
     let targets = |state: &State| {
         let all = lists(state).flat_map(|(_, list)| list);
         all.filter_map(|it| level.ids.get(it.to.value.as_str()).copied()).collect()
     };
     machine.states.iter().map(targets).collect()
+}
+
+pub(super) fn predecessors(after: &[Vec<u32>]) -> Vec<Vec<u32>> {
+    let mut before = vec![Vec::new(); after.len()];
+    for (from, targets) in after.iter().enumerate() {
+        targets.iter().for_each(|to| before[*to as usize].push(from as u32));
+    }
+    before
 }
 
 fn spread(edges: &[Vec<u32>], from: impl IntoIterator<Item = u32>) -> Vec<bool> {

@@ -7,13 +7,20 @@
 
 mod build;
 mod digraph;
+mod expressions;
 mod graph;
+mod known;
 mod limits;
 mod literal;
 mod machine;
 mod names;
 mod notify;
+mod order;
 mod outline;
+mod reader;
+mod schema_type;
+mod scope;
+mod site;
 mod sql;
 mod work;
 
@@ -23,11 +30,15 @@ use serde_json::Value;
 
 use crate::definition::Definition;
 use crate::ids::Digest;
+use crate::parse::parse;
 use crate::plan::Plan;
 use crate::schema::Schema;
-use crate::source::Problem;
+use crate::source::{self, Node, Problem, ReadOptions};
 
 use outline::Outline;
+
+/// The schema of the input is itself not valid.
+const INVALID_SCHEMA: &str = "SF1110";
 
 /// What is known about the world that a definition will run in. The default knows nothing, and
 /// then nothing is held against a name.
@@ -63,10 +74,17 @@ pub struct KnownWorkflow {
 /// Where a definition came from.
 #[derive(Clone, Copy, Debug)]
 pub struct Origin<'a> {
-    /// The text that the definition's places point into; empty if it was built in code.
-    pub text: &'a str,
-    /// Hash of the canonical JSON of the definition.
-    pub hash: Digest,
+    /// The bytes that the definition's places point into; empty if it was built in code.
+    pub source: &'a [u8],
+    /// The tree that it was parsed from.
+    pub root: &'a Node,
+}
+
+impl Origin<'_> {
+    /// Returns the hash of the canonical JSON (sorted keys, no white space) of the definition.
+    pub fn hash(&self) -> Digest {
+        Digest::of(self.root.to_value().to_string().as_bytes())
+    }
 }
 
 #[derive(Debug)]
@@ -77,38 +95,98 @@ pub struct Checked {
     pub problems: Vec<Problem>,
 }
 
-/// Checks a definition and makes its plan.
+/// One document of a source.
+#[derive(Debug)]
+pub struct CheckedDocument {
+    /// None if not even its id and its body can be told.
+    pub definition: Option<Definition>,
+    /// None if a problem is an error.
+    pub plan: Option<Arc<Plan>>,
+    /// All problems at once, by place.
+    pub problems: Vec<Problem>,
+    /// Hash of the canonical JSON; None if there is no document at all.
+    pub hash: Option<Digest>,
+}
+
+/// Reads, parses and checks a source: one result for each of its documents, and at least one.
+pub fn check_source(source: &[u8], context: &CheckContext) -> Vec<CheckedDocument> {
+    let options = ReadOptions { large: context.large };
+    let reading = source::read(source, &options);
+    let mut problems = reading.problems;
+    if reading.documents.is_empty() {
+        return vec![CheckedDocument { definition: None, plan: None, problems, hash: None }];
+    }
+    // From the last on, so that each document takes the problems from its start on.
+    let mut checked: Vec<CheckedDocument> = Vec::new();
+    for (at, root) in reading.documents.iter().enumerate().rev() {
+        let is_inside = |it: &Problem| at == 0 || it.label.span.start >= root.span.start;
+        let own = problems.extract_if(.., |it| is_inside(it)).collect();
+        checked.push(document(Origin { source, root }, own, &options, context));
+    }
+    checked.reverse();
+    checked
+}
+
+fn document(
+    origin: Origin<'_>,
+    mut problems: Vec<Problem>,
+    options: &ReadOptions,
+    context: &CheckContext,
+) -> CheckedDocument {
+    let (definition, found) = parse(origin.root, options);
+    problems.extend(found);
+    let mut plan = None;
+    if let Some(definition) = &definition {
+        Checked { plan, problems } = check_further(definition, &origin, context, problems);
+    }
+    sort(&mut problems);
+    CheckedDocument { definition, plan, problems, hash: Some(origin.hash()) }
+}
+
+/// Checks a definition in which [`parse`] found no error, and makes its plan.
 pub fn check(definition: &Definition, origin: &Origin<'_>, context: &CheckContext) -> Checked {
+    check_further(definition, origin, context, Vec::new())
+}
+
+/// Adds to the problems that were found so far; any error among them keeps the plan from being
+/// made.
+fn check_further(
+    definition: &Definition,
+    origin: &Origin<'_>,
+    context: &CheckContext,
+    mut problems: Vec<Problem>,
+) -> Checked {
     let finally = notify::with_notifications(definition);
     let outline = Outline::new(definition, finally.as_ref());
-    let mut problems = Vec::new();
     limits::check(definition, &outline, context, &mut problems);
     names::check(&outline, &mut problems);
     graph::check(&outline, &mut problems);
     machine::check(definition, &outline, &mut problems);
     work::check(definition, &outline, context, &mut problems);
-    let input = input_schema(definition, &mut problems);
+    expressions::check(definition, &outline, context, &mut problems);
+    let input = input_schema(definition, origin, &mut problems);
     sort(&mut problems);
-    if problems.iter().any(Problem::is_error) {
-        return Checked { plan: None, problems };
-    }
-    let plan = build::plan(definition, &outline, input, origin);
-    Checked { plan: Some(Arc::new(plan)), problems }
+    let is_sound = !problems.iter().any(Problem::is_error);
+    let plan = is_sound.then(|| Arc::new(build::plan(definition, &outline, input, origin)));
+    Checked { plan, problems }
 }
 
-fn input_schema(definition: &Definition, problems: &mut Vec<Problem>) -> Option<Schema> {
+fn input_schema(
+    definition: &Definition,
+    origin: &Origin<'_>,
+    problems: &mut Vec<Problem>,
+) -> Option<Schema> {
     let source = definition.input.as_ref()?;
     match Schema::compile(&source.value) {
         Ok(schema) => Some(schema),
         Err(invalid) => {
-            let at = if invalid.pointer.is_empty() { "input" } else { invalid.pointer.as_str() };
+            let node = origin.root.get("input").and_then(|it| it.pointer(&invalid.pointer));
             problems.push(
                 Problem::error(
-                    "SF1110",
-                    source.span,
+                    INVALID_SCHEMA,
+                    node.map_or(source.span, |it| it.span),
                     format!("`input` is not a valid JSON Schema: {}", invalid.message),
                 )
-                .label(format!("at `{at}`"))
                 .help("write JSON Schema, draft 2020-12, such as `{type: object, required: [id]}`"),
             );
             None

@@ -44,6 +44,16 @@ pub(super) enum Role {
     Finally,
 }
 
+impl Role {
+    /// Returns the id of a child. What undoes a task has no name of its own.
+    pub fn id_of<'t>(&self, task: &'t Task) -> &'t str {
+        match self {
+            Role::Undo(_) => "compensate",
+            Role::Body | Role::Work(_) | Role::OnFailure | Role::Finally => &task.id.value,
+        }
+    }
+}
+
 /// A task and its place.
 pub(super) struct Placed<'a> {
     pub task: &'a Task,
@@ -112,7 +122,7 @@ impl<'a> Outline<'a> {
         let tasks = tasks_of(self.levels[at].shape);
         let mut ids = HashMap::with_capacity(tasks.len());
         for (index, (task, _)) in tasks.iter().enumerate() {
-            ids.entry(task.id.value.as_str()).or_insert(index as u32);
+            ids.entry(self.levels[at].role.id_of(task)).or_insert(index as u32);
         }
         let first = self.nodes.len() as u32;
         let depth = self.levels[at].depth + 1;

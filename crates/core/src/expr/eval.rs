@@ -108,6 +108,8 @@ impl<'e> Evaluator<'e> {
                 }
             }
             (Value::List(list), _) => return item(list, &index),
+            // The value is absent, and so is what would be below it.
+            (Value::Null, _) => None,
             _ => {
                 let message = format!("{} has no items to index", operand.type_name());
                 return Err(EvalError::fault(EvalErrorKind::NoSuchOverload, message));

@@ -6,7 +6,7 @@
 //! run. Evaluation is pure: there is no clock and no randomness to ask.
 //!
 //! The language is the core of CEL as its conformance cases define it; `tests/data/cel` has the
-//! cases and the deviations. `tests/data/cel/README.md` lists what is added.
+//! cases, the deviations and a list of what is added.
 
 pub mod ast;
 pub mod value;
@@ -21,8 +21,11 @@ mod functions;
 mod json;
 mod lexer;
 mod macros;
+mod nearest;
+mod operators;
 mod parser;
 mod references;
+mod schema;
 mod scope;
 mod template;
 mod types;

@@ -90,6 +90,28 @@ impl Mask {
     }
 }
 
+impl fmt::Display for Mask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let types = [
+            (Mask::NULL, "null"),
+            (Mask::BOOL, "bool"),
+            (Mask::INT, "int"),
+            (Mask::UINT, "uint"),
+            (Mask::DOUBLE, "double"),
+            (Mask::STRING, "string"),
+            (Mask::BYTES, "bytes"),
+            (Mask::LIST, "list"),
+            (Mask::MAP, "map"),
+            (Mask::TIMESTAMP, "timestamp"),
+            (Mask::DURATION, "duration"),
+            (Mask::TYPE, "type"),
+        ];
+        let names: Vec<&str> =
+            types.iter().filter(|(mask, _)| self.overlaps(*mask)).map(|(_, name)| *name).collect();
+        f.write_str(&names.join(" or "))
+    }
+}
+
 impl Type {
     pub fn list(items: Type) -> Type {
         Type::List(Arc::new(items))
@@ -178,23 +200,6 @@ impl fmt::Display for Type {
             Type::Union(members) => {
                 let names: Vec<String> = members.iter().map(Type::to_string).collect();
                 f.write_str(&names.join(" or "))
-            }
-        }
-    }
-}
-
-impl Type {
-    /// Returns the type of data that is known.
-    pub fn of_json(value: &serde_json::Value) -> Type {
-        use serde_json::Value as Json;
-        match value {
-            Json::Null => Type::Null,
-            Json::Bool(_) => Type::Bool,
-            Json::Number(_) => Type::Number,
-            Json::String(_) => Type::String,
-            Json::Array(items) => Type::list(Type::union(items.iter().map(Type::of_json))),
-            Json::Object(fields) => {
-                Type::record(fields.iter().map(|(name, it)| (name.clone(), Type::of_json(it))))
             }
         }
     }

@@ -62,20 +62,30 @@ pub struct Run {
 }
 
 impl Run {
-    /// Makes a new run and its first record. Nothing of it has started: `Admit` does that.
+    /// Makes a new run. With `env`, it has its turn at once and starts within the same record;
+    /// without, it waits for `Admit`.
     pub fn create(
         id: RunId,
         plan: Arc<Plan>,
         created: Created,
         limits: Arc<Limits>,
         now: Millis,
-    ) -> (Run, Record) {
-        let state = RunState::new(id, created.clone(), now);
+        env: Option<&mut Env<'_>>,
+    ) -> (Run, Decision) {
         let by = By::actor(&created.actor);
-        let events = vec![Event::Created(Box::new(created))];
+        let state = RunState::new(id, created.clone(), now);
         let mut run = Run::new(plan, state, limits);
+        let mut events = vec![Event::Created(Box::new(created))];
+        let mut decision = Decision::default();
+        if let Some(env) = env {
+            decision = run
+                .decide(Command::Admit, By::engine(), env)
+                .expect("a new run can always be admitted");
+            events.extend(decision.record.take().into_iter().flat_map(|it| it.events));
+        }
         run.state.records = 1;
-        (run, Record { v: RECORD_FORMAT, at: now, by, events })
+        decision.record = Some(Record { v: RECORD_FORMAT, at: now, by, events });
+        (run, decision)
     }
 
     /// Takes up a run whose state was folded from its journal.

@@ -458,6 +458,14 @@ impl Run {
         names
     }
 
+    /// Returns a task of the main part and everything behind it.
+    pub fn behind(&self, path: &str) -> Option<Vec<TaskId>> {
+        let task = self.find(path).filter(|it| self.state.task(*it).scope == ScopeId(0))?;
+        let mut again = Again::default();
+        self.collect_behind(task, &mut again);
+        Some(again.tasks.into_iter().collect())
+    }
+
     /// Returns the approvals that wait for a decision.
     pub fn open_approvals(&self) -> Vec<TaskId> {
         let tasks = (0..self.state.tasks.len() as u32).map(TaskId);

@@ -9,7 +9,7 @@ mod file;
 mod http;
 mod parameters;
 mod shell;
-//X mod sql;
+mod sql;
 mod tls;
 
 pub use context::{Context, Kind};
@@ -17,5 +17,5 @@ pub use emit::{EmitConfig, EmitKind};
 pub use file::{FileConfig, FileKind, Root};
 pub use http::{Cidr, HttpConfig, HttpKind};
 pub use shell::{ShellConfig, ShellKind};
-//X pub use sql::{DatabaseConfig, SqlConfig, SqlKind};
+pub use sql::{DatabaseConfig, SqlConfig, SqlKind};
 pub use surefoot_core::task_error::TaskError;

@@ -6,6 +6,9 @@
 pub mod http_server;
 pub mod postgres;
 
+use std::path::Path;
+use std::process::Command;
+
 use serde_json::Value;
 use surefoot::kinds::{Context, TaskError};
 
@@ -32,4 +35,24 @@ pub fn skipped(what: &str, why: &str) {
         "SUREFOOT_REQUIRE_ALL is set, but {what} cannot be tested: {why}"
     );
     eprintln!("SKIPPED: {what} is not tested: {why}");
+}
+
+/// Makes a key and a certificate for `localhost`; nothing without openssl.
+pub fn self_signed(key: &Path, certificate: &Path) -> Option<()> {
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"])
+        .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout"])
+        .arg(key)
+        .arg("-out")
+        .arg(certificate)
+        .output();
+    match made {
+        Ok(done) if done.status.success() => Some(()),
+        Ok(done) => panic!("openssl: {}", String::from_utf8_lossy(&done.stderr)),
+        Err(error) => {
+            skipped("TLS", &format!("openssl cannot be run: {error}"));
+            None
+        }
+    }
 }

@@ -1,0 +1,208 @@
+//! Definitions, and what the check says of them.
+//!
+//! The cases are text files: definitions, each with the problems or the plan that it gives. Set
+//! `UPDATE_EXPECTED=1` to write what is found now into the files, then read the difference.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use serde_json::json;
+use surefoot_core::check::{
+    CheckContext, CheckedDocument, HandlerSchema, KnownWorkflow, check_source,
+};
+use surefoot_core::plan::{CompositeKind, NodeId, Plan, WorkPlan};
+use surefoot_core::source::{LineIndex, Problem};
+
+#[test]
+fn the_examples_of_the_design_are_clean() {
+    for name in ["order_processing.yaml", "document_approval.yaml"] {
+        let source = std::fs::read(data(name)).unwrap();
+        let found = check_source(&source, &CheckContext::default()).remove(0);
+        assert!(found.problems.is_empty(), "{name}: {:#?}", found.problems);
+        assert!(found.plan.is_some(), "{name}");
+    }
+}
+
+#[test]
+fn graphs_that_are_wrong() {
+    check("graphs.txt", &CheckContext::default(), problems);
+}
+
+#[test]
+fn machines_that_are_wrong() {
+    check("machines.txt", &CheckContext::default(), problems);
+}
+
+#[test]
+fn expressions_that_are_wrong() {
+    check("expressions.txt", &CheckContext::default(), problems);
+}
+
+#[test]
+fn work_that_is_wrong() {
+    check("work.txt", &CheckContext::default(), problems);
+}
+
+#[test]
+fn what_a_known_world_refuses() {
+    check("context.txt", &known_world(), problems);
+}
+
+#[test]
+fn plans_of_correct_definitions() {
+    check("plans.txt", &CheckContext::default(), plan);
+}
+
+fn known_world() -> CheckContext {
+    let workflow = |id: &str, version: &str, starts: &[&str]| KnownWorkflow {
+        id: id.to_owned(),
+        version: version.to_owned(),
+        starts: starts.iter().map(|it| (*it).to_owned()).collect(),
+    };
+    let typed = |kind: &str| json!({"type": kind});
+    CheckContext {
+        large: false,
+        handlers: Some(vec![HandlerSchema {
+            name: "price".to_owned(),
+            input: Some(json!({"type": "object", "properties": {"sku": typed("string")}})),
+            output: Some(json!({
+                "type": "object",
+                "properties": {"total": typed("number")},
+                "additionalProperties": false,
+            })),
+        }]),
+        workflows: Some(vec![
+            workflow("billing", "1", &["letters"]),
+            workflow("billing", "2", &["letters"]),
+            workflow("letters", "1", &["orders"]),
+            workflow("audit", "1", &[]),
+        ]),
+        databases: Some(vec!["shop".to_owned()]),
+        secrets: Some(vec!["API_KEY".to_owned()]),
+    }
+}
+
+/// Checks each case of a file, a title, a definition and the expected text.
+#[track_caller]
+fn check(file: &str, context: &CheckContext, describe: fn(&str, &CheckedDocument) -> String) {
+    let path = data(file);
+    let cases = std::fs::read_to_string(&path).unwrap();
+    let mut found = String::new();
+    for case in cases.split("=== ").skip(1) {
+        let (title, rest) = case.split_once('\n').unwrap();
+        let (source, _) = rest.split_once("---\n").unwrap();
+        let checked = check_source(source.as_bytes(), context).remove(0);
+        let text = describe(source, &checked);
+        write!(found, "=== {title}\n{source}---\n{text}\n").unwrap();
+    }
+    if std::env::var_os("UPDATE_EXPECTED").is_some() {
+        return std::fs::write(&path, &found).unwrap();
+    }
+    for (found, expected) in found.split("=== ").zip(cases.split("=== ")) {
+        assert_eq!(found, expected, "{file}; UPDATE_EXPECTED=1 takes the new text over");
+    }
+}
+
+fn data(file: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/check").join(file)
+}
+
+fn problems(source: &str, checked: &CheckedDocument) -> String {
+    let lines = LineIndex::new(source.as_bytes());
+    let has_errors = checked.problems.iter().any(Problem::is_error);
+    assert_eq!(checked.plan.is_none(), has_errors, "no plan exactly if there is an error");
+    let place = |offset: u32| {
+        let (line, column) = lines.position(offset);
+        format!("{line}:{column}")
+    };
+    let mut text = String::new();
+    for it in &checked.problems {
+        let severity = format!("{:?}", it.severity).to_lowercase();
+        let at = place(it.label.span.start);
+        writeln!(text, "{at} {severity} {}: {}", it.code, it.message).unwrap();
+        if !it.label.text.is_empty() {
+            writeln!(text, "    here: {}", it.label.text).unwrap();
+        }
+        for related in &it.related {
+            writeln!(text, "    {}: {}", place(related.span.start), related.text).unwrap();
+        }
+        if let Some(help) = &it.help {
+            writeln!(text, "    help: {help}").unwrap();
+        }
+    }
+    text
+}
+
+fn plan(source: &str, checked: &CheckedDocument) -> String {
+    let plan = checked.plan.as_ref().unwrap_or_else(|| panic!("{}", problems(source, checked)));
+    let mut text = String::new();
+    for (at, composite) in plan.composites.iter().enumerate() {
+        let owner = composite.owner.map(|it| format!(" of {}", plan.path(it))).unwrap_or_default();
+        let kind = match &composite.kind {
+            CompositeKind::Graph { max_parallel, fail_fast, roots } => {
+                format!("graph, roots {roots:?}, parallel {max_parallel:?}, fail fast {fail_fast}")
+            }
+            CompositeKind::Machine { initial } => format!("machine, initial {initial}"),
+        };
+        writeln!(text, "composite {at}{owner}: {kind}").unwrap();
+        for index in 0..composite.len {
+            let id = NodeId(composite.first + index);
+            assert_eq!(plan.find(&plan.path(id)), Some(id), "a path leads back to its node");
+            node(plan, id, &mut text);
+        }
+    }
+    let problems = problems(source, checked);
+    text + &problems
+}
+
+fn node(plan: &Plan, id: NodeId, text: &mut String) {
+    let node = plan.node(id);
+    let work = match &node.work {
+        WorkPlan::Nothing => "nothing".to_owned(),
+        WorkPlan::Uses { kind, .. } => kind.to_string(),
+        WorkPlan::Composite(inner) => format!("composite {}", inner.0),
+    };
+    write!(text, "  {} (line {}): {work}", plan.path(id), node.line).unwrap();
+    if !node.needs.is_empty() {
+        write!(text, ", needs {:?} {:?}", node.needs, node.join).unwrap();
+    }
+    if !node.dependents.is_empty() {
+        write!(text, ", then {:?}", node.dependents).unwrap();
+    }
+    if let Some(condition) = &node.condition {
+        write!(text, ", if {}", condition.source()).unwrap();
+    }
+    if let Some(each) = &node.for_each {
+        write!(text, ", each {}", each.name).unwrap();
+    }
+    if let Some(it) = &node.retry {
+        write!(text, ", {} attempts from {} to {}", it.max_attempts, it.delay, it.max_delay)
+            .unwrap();
+    }
+    if let Some(timeout) = node.timeout.run {
+        write!(text, ", timeout {timeout}").unwrap();
+    }
+    if node.priority != 0 {
+        write!(text, ", priority {}", node.priority).unwrap();
+    }
+    if let Some(undo) = node.compensate {
+        write!(text, ", undone by composite {}", undo.0).unwrap();
+    }
+    text.push('\n');
+    let Some(state) = &node.state else { return };
+    if state.is_final {
+        text.push_str("    final\n");
+    }
+    let on = state.on.iter().map(|(event, list)| (format!("on {event}"), list));
+    let after = state.after.iter().map(|(time, list)| (format!("after {time}"), list));
+    let next = [("next".to_owned(), &state.next)];
+    for (cause, list) in on.chain(after).chain(next) {
+        for it in list {
+            let guard = it.condition.as_ref().map(|it| format!(" if {}", it.source()));
+            let set: Vec<&str> = it.set.iter().map(|(name, _)| name.as_str()).collect();
+            let guard = guard.unwrap_or_default();
+            writeln!(text, "    {cause} to {}{guard} sets {set:?}", it.to).unwrap();
+        }
+    }
+}

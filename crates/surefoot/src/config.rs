@@ -1,0 +1,43 @@
+//! Settings of an engine: the tables of `surefoot.toml`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use surefoot_core::limits::Limits;
+
+/// Everything that an engine can be told. Every field has a default.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    pub limits: Limits,
+    /// Limits by kind of task, such as `[kinds.http] limit = 20`.
+    pub kinds: BTreeMap<String, KindLimit>,
+    pub secrets: SecretsConfig,
+}
+
+/// How much of one kind of task may go on.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KindLimit {
+    /// At once.
+    pub limit: Option<u32>,
+    /// Starts per period, such as `10/s`.
+    pub rate: Option<String>,
+}
+
+/// Where `secrets.NAME` comes from. The file wins over the environment.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SecretsConfig {
+    /// Environment variables with this prefix are secrets.
+    pub env_prefix: String,
+    /// A file of `NAME=value` lines, readable by its owner alone.
+    pub file: Option<PathBuf>,
+}
+
+impl Default for SecretsConfig {
+    fn default() -> SecretsConfig {
+        SecretsConfig { env_prefix: "SUREFOOT_SECRET_".to_owned(), file: None }
+    }
+}

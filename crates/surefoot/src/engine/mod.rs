@@ -1,0 +1,273 @@
+//! The engine: drives the rules of `surefoot-core` against a store.
+//!
+//! One loop ([`shard`]) owns all runs in memory. A message comes in, the core decides, the record
+//! goes to the store with whatever else was decided meanwhile, and when it is durable its effects
+//! begin. Attempts run beside the loop and come back as messages. Nothing else changes a run.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `shard` | the loop, its turns, timers and the end |
+//! | `resident` | a run in memory |
+//! | `commit` | what is on its way to the store |
+//! | `attempt` | how an attempt is executed |
+//! | `admission` | concurrency limits over runs |
+//! | `definitions` | deployed definitions and their plans |
+//! | `request` | what is asked and answered |
+
+mod admission;
+mod attempt;
+mod builder;
+mod commit;
+mod definitions;
+mod request;
+mod resident;
+mod shard;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use surefoot_core::ids::RunId;
+use surefoot_core::run::{By, Command, Parent};
+use surefoot_store::Store;
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+pub use builder::{EngineBuilder, OpenError};
+pub use definitions::{DeployError, Deployed};
+pub use request::{
+    CommandError, ForkRequest, Inbox, RunOutcome, StartError, StartRequest, Statistics, Update,
+};
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::secrets::Vault;
+use attempt::Handlers;
+use definitions::Definitions;
+use request::Counters;
+use shard::{Message, NewRun};
+
+/// A running engine. Cheap to clone; all clones are the same engine.
+#[derive(Clone)]
+pub struct Engine {
+    shared: Arc<Shared>,
+    messages: mpsc::Sender<Message>,
+}
+
+/// What the loop, the attempts and the callers have in common.
+pub(crate) struct Shared {
+    pub store: Arc<dyn Store>,
+    pub definitions: Definitions,
+    pub handlers: Handlers,
+    pub config: Config,
+    pub vault: Vault,
+    pub clock: Arc<dyn Clock>,
+    pub updates: broadcast::Sender<Update>,
+    pub counters: Counters,
+    /// Whether attempts are made here; without, decisions are only recorded.
+    pub dispatches: bool,
+}
+
+impl Engine {
+    /// Begins to set up an engine.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// let engine = surefoot::Engine::builder().store("memory:").open().await.unwrap();
+    /// assert_eq!(engine.statistics().runs_resident, 0);
+    /// # });
+    /// ```
+    pub fn builder() -> EngineBuilder {
+        EngineBuilder::default()
+    }
+
+    /// Checks a definition and keeps it, so that runs of it can be started. The same content again
+    /// is the same version; other content under a version that exists is refused.
+    pub async fn deploy(&self, source: &str) -> Result<Deployed, DeployError> {
+        self.shared.definitions.deploy(source, self.now(), false).await
+    }
+
+    /// As [`Engine::deploy`], for a definition that is being worked on: where the version exists
+    /// with other content, a part of the content's hash is added to it (`1.0.0+3fa2c1d0`).
+    pub async fn deploy_draft(&self, source: &str) -> Result<Deployed, DeployError> {
+        self.shared.definitions.deploy(source, self.now(), true).await
+    }
+
+    /// Starts a run and returns once its start is durable. With a key that was used before for
+    /// the same workflow and the same request, returns the run that was started then.
+    pub async fn start(&self, request: StartRequest) -> Result<RunHandle, StartError> {
+        let id = self.new_id();
+        let new = self.prepare(id, request).await?;
+        let (reply, answer) = oneshot::channel();
+        self.send(Message::Start { new: Box::new(new), reply: Some(reply), waiter: None }).await?;
+        let run = answer.await.map_err(|_| StartError::Stopping)??;
+        Ok(self.run(run))
+    }
+
+    /// Starts a run and waits for its end.
+    pub async fn execute(&self, request: StartRequest) -> Result<RunOutcome, StartError> {
+        let id = self.new_id();
+        let new = self.prepare(id, request).await?;
+        let (waiter, end) = oneshot::channel();
+        let (reply, answer) = oneshot::channel();
+        let message =
+            Message::Start { new: Box::new(new), reply: Some(reply), waiter: Some(waiter) };
+        self.send(message).await?;
+        let run = answer.await.map_err(|_| StartError::Stopping)??;
+        if run != id {
+            return self.run(run).wait().await.map_err(|_| StartError::Stopping);
+        }
+        end.await.map_err(|_| StartError::Stopping)
+    }
+
+    /// Returns a handle on a run, whether it exists or not.
+    pub fn run(&self, id: RunId) -> RunHandle {
+        RunHandle { engine: self.clone(), id }
+    }
+
+    /// Asks something of a run, and returns once the answer is durable.
+    pub async fn command(&self, run: RunId, command: Command, by: By) -> Result<(), CommandError> {
+        let (reply, answer) = oneshot::channel();
+        let message = Message::Command { run, command, by, reply: Some(reply) };
+        self.send(message).await.map_err(|_| CommandError::Stopping)?;
+        answer.await.map_err(|_| CommandError::Stopping)?
+    }
+
+    /// Starts a new run with the results of an old one, up to (and without) a task: another input
+    /// or version may be given. Only results of tasks at the top level are taken over.
+    pub async fn fork(&self, run: RunId, request: ForkRequest) -> Result<RunHandle, StartError> {
+        let old = crate::inspect::load(&*self.shared.store, run)
+            .await
+            .map_err(|error| StartError::Fork { reason: error.to_string() })?;
+        let (start, fork) = request.apply(&old)?;
+        let mut new = self.prepare(self.new_id(), start).await?;
+        new.created.fork = Some(fork);
+        let (reply, answer) = oneshot::channel();
+        self.send(Message::Start { new: Box::new(new), reply: Some(reply), waiter: None }).await?;
+        let run = answer.await.map_err(|_| StartError::Stopping)??;
+        Ok(self.run(run))
+    }
+
+    /// Returns everything that becomes durable from now on, and log lines as they come. A
+    /// receiver that is slow misses some (`RecvError::Lagged`) and reads the store instead.
+    pub fn subscribe(&self) -> broadcast::Receiver<Update> {
+        self.shared.updates.subscribe()
+    }
+
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.shared.store
+    }
+
+    /// Returns the plan that a new run of a workflow would follow: of the named version, or the
+    /// newest.
+    pub async fn plan(
+        &self,
+        workflow: &str,
+        version: Option<&str>,
+    ) -> Result<Arc<surefoot_core::plan::Plan>, StartError> {
+        self.shared.definitions.find(workflow, version).await
+    }
+
+    /// Resolves once nothing is going on: what is left waits for people, signals, or times more
+    /// than a minute away.
+    pub async fn idle(&self) {
+        let (reply, answer) = oneshot::channel();
+        if self.messages.send(Message::Idle { reply }).await.is_ok() {
+            // An engine that has stopped is idle too.
+            let _ = answer.await;
+        }
+    }
+
+    /// Stops taking tasks, gives the attempts in flight until `grace` to end, makes everything
+    /// durable and gives the store back. What was cut off runs again when the store is opened next.
+    pub async fn stop(&self, grace: Duration) -> Result<(), surefoot_store::Error> {
+        let (reply, answer) = oneshot::channel();
+        if self.messages.send(Message::Stop { grace, reply }).await.is_err() {
+            return Ok(());
+        }
+        answer.await.unwrap_or(Ok(()))
+    }
+
+    pub fn statistics(&self) -> Statistics {
+        self.shared.counters.read()
+    }
+
+    /// Creates a run under an id that was chosen elsewhere, for an inbox.
+    pub(crate) async fn prepare(
+        &self,
+        id: RunId,
+        request: StartRequest,
+    ) -> Result<NewRun, StartError> {
+        self.shared.prepare(id, request, None).await
+    }
+
+    fn now(&self) -> u64 {
+        self.shared.clock.now()
+    }
+
+    fn new_id(&self) -> RunId {
+        RunId::new(self.now(), rand::random())
+    }
+
+    async fn send(&self, message: Message) -> Result<(), StartError> {
+        self.messages.send(message).await.map_err(|_| StartError::Stopping)
+    }
+}
+
+impl Shared {
+    /// Checks a request against its definition.
+    pub async fn prepare(
+        &self,
+        id: RunId,
+        request: StartRequest,
+        parent: Option<Parent>,
+    ) -> Result<NewRun, StartError> {
+        let plan = self.definitions.find(&request.workflow, request.version.as_deref()).await?;
+        request.check(&plan, &self.config.limits)?;
+        self.handlers.check(&plan, &self.config)?;
+        request.into_new_run(id, plan, parent)
+    }
+
+    pub fn count(&self, counter: impl Fn(&Counters) -> &std::sync::atomic::AtomicU64, by: u64) {
+        counter(&self.counters).fetch_add(by, Ordering::Relaxed);
+    }
+}
+
+/// One run of an engine.
+#[derive(Clone)]
+pub struct RunHandle {
+    engine: Engine,
+    id: RunId,
+}
+
+impl RunHandle {
+    pub fn id(&self) -> RunId {
+        self.id
+    }
+
+    /// Returns once the run has ended, however long that takes.
+    pub async fn wait(&self) -> Result<RunOutcome, CommandError> {
+        let (waiter, end) = oneshot::channel();
+        let message = Message::Wait { run: self.id, waiter };
+        self.engine.messages.send(message).await.map_err(|_| CommandError::Stopping)?;
+        // The loop drops the waiter of a run that has ended already, or does not exist.
+        if let Ok(outcome) = end.await {
+            return Ok(outcome);
+        }
+        let store = &*self.engine.shared.store;
+        match crate::inspect::load(store, self.id).await {
+            Ok(run) if run.state().status.is_terminal() => Ok(RunOutcome::of(run.state())),
+            Ok(_) => Err(CommandError::Stopping),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Sends a signal, or the event of a machine.
+    pub async fn signal(&self, name: &str, data: serde_json::Value) -> Result<(), CommandError> {
+        let command = Command::Signal { name: name.to_owned(), data };
+        self.command(command, By::actor("program")).await
+    }
+
+    pub async fn command(&self, command: Command, by: By) -> Result<(), CommandError> {
+        self.engine.command(self.id, command, by).await
+    }
+}
