@@ -3,20 +3,14 @@
 
 use std::sync::Arc;
 
-use surefoot_core::check::{CheckContext, Origin, check};
-use surefoot_core::ids::Digest;
-use surefoot_core::parse::parse_source;
+use surefoot_core::check::{CheckContext, check_source};
 use surefoot_core::plan::Plan;
-use surefoot_core::source::ReadOptions;
 
 use super::*;
 
 fn plan(source: &str) -> Arc<Plan> {
-    let parsed = parse_source(source.as_bytes(), &ReadOptions { large: true });
-    assert_eq!(parsed.problems, [], "{source}");
-    let origin = Origin { text: source, hash: Digest::of(source.as_bytes()) };
     let context = CheckContext { large: true, ..CheckContext::default() };
-    let checked = check(&parsed.definitions[0], &origin, &context);
+    let checked = check_source(source.as_bytes(), &context).remove(0);
     checked.plan.unwrap_or_else(|| panic!("{:?}", checked.problems))
 }
 
