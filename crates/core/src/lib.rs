@@ -3,8 +3,11 @@
 //! Nothing here reads a clock, draws a random number, touches a file or a socket, or is `async`:
 //! whatever a rule needs is an argument, so that a replay is exact and a proof means something.
 
+pub mod canonical;
 pub mod check;
+pub mod convert;
 pub mod definition;
+pub mod editor_schema;
 pub mod expr;
 pub mod ids;
 pub mod join;

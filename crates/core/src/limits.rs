@@ -21,16 +21,18 @@ pub const DEPTH_MAX: usize = 64;
 pub const ID_LEN_MAX: usize = 128;
 /// Bytes of an expression's source.
 pub const EXPRESSION_BYTES_MAX: usize = 16 * 1024;
-/// Nesting of an expression, in brackets as in the syntax tree: both are walked by recursion.
+/// Brackets inside brackets of an expression; the parser recurses for each.
+pub const EXPRESSION_BRACKETS_MAX: usize = 48;
+/// Height of an expression's syntax tree; all that walk it recurse.
 pub const EXPRESSION_DEPTH_MAX: usize = 128;
 /// Steps of one evaluation: nodes visited, items iterated, blocks of text scanned.
-pub const EXPRESSION_STEPS_MAX: u64 = 1_000_000;
+pub const EXPRESSION_STEPS_MAX: u64 = 500_000;
 /// Bytes that one evaluation may produce, its result included.
 pub const EXPRESSION_OUTPUT_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Bytes of a regular expression.
 pub const PATTERN_BYTES_MAX: usize = 1024;
 /// Bytes of a regular expression once compiled: `(a{1000}){1000}` is short and enormous.
-pub const PATTERN_COMPILED_BYTES_MAX: usize = 1024 * 1024;
+pub const PATTERN_COMPILED_BYTES_MAX: usize = 256 * 1024;
 /// Entries in `labels`.
 pub const LABELS_MAX: usize = 64;
 /// Times that a task may be tried.

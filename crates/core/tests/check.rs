@@ -12,7 +12,7 @@ use surefoot_core::check::{
     CheckContext, CheckedDocument, HandlerSchema, KnownWorkflow, check_source,
 };
 use surefoot_core::plan::{CompositeKind, NodeId, Plan, WorkPlan};
-use surefoot_core::source::{LineIndex, Problem};
+use surefoot_core::source::{LineIndex, Problem, codes};
 
 #[test]
 fn the_examples_of_the_design_are_clean() {
@@ -52,6 +52,24 @@ fn what_a_known_world_refuses() {
 #[test]
 fn plans_of_correct_definitions() {
     check("plans.txt", &CheckContext::default(), plan);
+}
+
+#[test]
+fn the_examples_of_the_pages_are_broken_and_mended() {
+    let world = CheckContext { handlers: None, ..known_world() };
+    for entry in codes::ENTRIES.iter().filter(|it| it.code >= "SF1100") {
+        let mut examples = entry.page.split("```yaml\n").skip(1).map(|it| {
+            let (example, _) = it.split_once("```").unwrap();
+            // The examples leave out what does not matter to them.
+            let id = if example.starts_with("id:") { "" } else { "id: example\n" };
+            check_source(format!("{id}{example}").as_bytes(), &world).remove(0)
+        });
+        let (broken, mended) = (examples.next().unwrap(), examples.next().unwrap());
+        let code = |it: &Problem| it.code == entry.code;
+        assert!(broken.problems.iter().any(code), "{}: {:#?}", entry.code, broken.problems);
+        assert!(!mended.problems.iter().any(code), "{}: {:#?}", entry.code, mended.problems);
+        assert!(mended.plan.is_some(), "{}: {:#?}", entry.code, mended.problems);
+    }
 }
 
 fn known_world() -> CheckContext {

@@ -5,6 +5,7 @@
 //! computed by `surefoot-core` and handed over.
 
 pub mod conformance;
+pub mod fault;
 mod memory;
 mod row;
 #[cfg(feature = "sqlite")]

@@ -1,8 +1,12 @@
 //! Checks what is written out in `with` against a JSON Schema. Values that hold an expression are
 //! known only in the run, so they are passed over.
 
+use std::sync::LazyLock;
+
 use serde_json::{Map, Value};
 
+use crate::kind_schema::with_schema;
+use crate::plan::BUILT_IN;
 use crate::schema::Schema;
 use crate::source::{Content, Key, Node, Problem, Span, nearest, oxford};
 
@@ -15,7 +19,7 @@ const ALTERNATIVES_MAX: usize = 16;
 pub(super) struct Subject<'a> {
     /// Such as `http`.
     pub kind: &'a str,
-    /// Keys that are not in the schema and keys that miss are reported.
+    /// A built-in kind: keys that are not in the schema and keys that miss are reported.
     pub closed: bool,
     /// Where `with` would stand if it is missing.
     pub fallback: Span,
@@ -32,7 +36,7 @@ pub(super) fn check(
     Walk { subject, problems }.value("with", schema, node);
     // What the walk does not know (lengths, ranges, formats), the library does.
     if problems.len() == before && subject.closed {
-        rest(subject, schema, node, problems);
+        rest(subject, node, problems);
     }
 }
 
@@ -208,7 +212,7 @@ fn wrong_type(schema: &Map<String, Value>, node: &Node) -> Option<String> {
         (Content::Map(_), "object") => true,
         _ => false,
     };
-    if allowed.iter().any(|it| fits(it)) {
+    if allowed.iter().any(fits) {
         return None;
     }
     let words: Vec<&str> = allowed.iter().map(|it| type_word(it)).collect();
@@ -249,8 +253,14 @@ fn required_sets(list: Option<&Value>) -> Vec<Vec<&str>> {
         .collect()
 }
 
-fn rest(subject: &Subject<'_>, schema: &Value, node: &Node, problems: &mut Vec<Problem>) {
-    let Ok(schema) = Schema::compile(schema) else { return };
+/// The schemas of the built-in kinds, compiled once: that takes longer than checking a task.
+static COMPILED: LazyLock<Vec<(&str, Schema)>> = LazyLock::new(|| {
+    let compiled = |kind: &'static str| Some((kind, Schema::compile(with_schema(kind)?).ok()?));
+    BUILT_IN.into_iter().filter_map(compiled).collect()
+});
+
+fn rest(subject: &Subject<'_>, node: &Node, problems: &mut Vec<Problem>) {
+    let Some((_, schema)) = COMPILED.iter().find(|it| it.0 == subject.kind) else { return };
     let Err(violations) = schema.check(&node.to_value()) else { return };
     for violation in violations {
         let Some(at) = node.pointer(&violation.pointer) else { continue };

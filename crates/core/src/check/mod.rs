@@ -28,6 +28,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::canonical::definition_digest;
 use crate::definition::Definition;
 use crate::ids::Digest;
 use crate::parse::parse;
@@ -81,9 +82,9 @@ pub struct Origin<'a> {
 }
 
 impl Origin<'_> {
-    /// Returns the hash of the canonical JSON (sorted keys, no white space) of the definition.
+    /// Returns the hash of the canonical JSON of the definition.
     pub fn hash(&self) -> Digest {
-        Digest::of(self.root.to_value().to_string().as_bytes())
+        definition_digest(self.root)
     }
 }
 

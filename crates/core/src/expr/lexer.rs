@@ -20,12 +20,6 @@ pub(super) enum Token<'s> {
     End,
 }
 
-/// Longer ones first, so that the first that fits is the right one.
-const SYMBOLS: [&str; 24] = [
-    "==", "!=", "<=", ">=", "&&", "||", "<", ">", "+", "-", "*", "/", "%", "!", "?", ":", ".", ",",
-    "(", ")", "[", "]", "{", "}",
-];
-
 pub(super) struct Lexer<'s> {
     source: &'s str,
     at: usize,
@@ -55,7 +49,7 @@ impl<'s> Lexer<'s> {
             },
             b'"' | b'\'' => self.string("")?,
             b'`' => self.quoted_name()?,
-            _ => match SYMBOLS.iter().find(|it| rest.starts_with(**it)) {
+            _ => match symbol(rest.as_bytes()) {
                 Some(symbol) => self.symbol(symbol),
                 None => return Err(self.unexpected(rest)),
             },
@@ -223,6 +217,36 @@ impl<'s> Lexer<'s> {
         Err(ParseError::syntax(start..end.max(start + 1), "this text has no closing quote")
             .with_hint(format!("Close it with {quote}.")))
     }
+}
+
+fn symbol(rest: &[u8]) -> Option<&'static str> {
+    Some(match rest {
+        [b'=', b'=', ..] => "==",
+        [b'!', b'=', ..] => "!=",
+        [b'<', b'=', ..] => "<=",
+        [b'>', b'=', ..] => ">=",
+        [b'&', b'&', ..] => "&&",
+        [b'|', b'|', ..] => "||",
+        [b'<', ..] => "<",
+        [b'>', ..] => ">",
+        [b'+', ..] => "+",
+        [b'-', ..] => "-",
+        [b'*', ..] => "*",
+        [b'/', ..] => "/",
+        [b'%', ..] => "%",
+        [b'!', ..] => "!",
+        [b'?', ..] => "?",
+        [b':', ..] => ":",
+        [b'.', ..] => ".",
+        [b',', ..] => ",",
+        [b'(', ..] => "(",
+        [b')', ..] => ")",
+        [b'[', ..] => "[",
+        [b']', ..] => "]",
+        [b'{', ..] => "{",
+        [b'}', ..] => "}",
+        _ => return None,
+    })
 }
 
 fn is_name_byte(byte: u8) -> bool {

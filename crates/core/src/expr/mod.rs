@@ -19,6 +19,7 @@ mod error;
 mod eval;
 mod functions;
 mod json;
+mod key;
 mod lexer;
 mod macros;
 mod nearest;

@@ -133,7 +133,7 @@ impl Type {
     pub fn union(types: impl IntoIterator<Item = Type>) -> Type {
         let mut members: Vec<Type> = Vec::new();
         let mut add = |ty: Type| match ty {
-            Type::Any => return false,
+            Type::Any => false,
             ty if !members.contains(&ty) => {
                 members.push(ty);
                 true

@@ -42,7 +42,7 @@ pub fn cron(text: &str) -> Result<Cron, CronMistake> {
             let known = "@yearly, @monthly, @weekly, @daily and @hourly";
             CronMistake::Field(format!("the nicknames are {known}"))
         } else {
-            CronMistake::Field(explain(&error))
+            CronMistake::Field(explain(&parser, text, &error))
         }
     })?;
     if fires(&cron) { Ok(cron) } else { Err(CronMistake::Never) }
@@ -63,17 +63,20 @@ fn fires(cron: &Cron) -> bool {
     days.take(YEARS * 366).any(matches)
 }
 
-/// Drops the library's prefix, and the capital letter that its sentences start with.
-fn explain(error: &CronError) -> String {
-    let text = match error {
-        CronError::ComponentError(text)
-        | CronError::InvalidPattern(text)
-        | CronError::IllegalCharacters(text) => text.clone(),
-        other => other.to_string(),
-    };
-    let text = text.trim_end_matches('.').replace("CronPattern contains", "it contains");
-    let mut letters = text.chars();
-    letters.next().map_or(text.clone(), |it| it.to_lowercase().chain(letters).collect())
+/// Names the field that is wrong: the one that is refused even if all others are `*`.
+fn explain(parser: &CronParser, text: &str, error: &CronError) -> String {
+    const NAMES: [&str; 6] =
+        ["second", "minute", "hour", "day of the month", "month", "day of the week"];
+    let fields: Vec<&str> = text.split_whitespace().collect();
+    let names = &NAMES[NAMES.len() - fields.len()..];
+    for (at, field) in fields.iter().enumerate() {
+        let mut alone = vec!["*"; fields.len()];
+        alone[at] = field;
+        if parser.parse(&alone.join(" ")).is_err() {
+            return format!("`{field}` is not a {}", names[at]);
+        }
+    }
+    error.to_string().to_lowercase()
 }
 
 #[cfg(test)]

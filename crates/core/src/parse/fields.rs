@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use super::{Parser, keys};
 use crate::definition::Spanned;
-use crate::source::{Content, Key, Node, Problem, Span, nearest, oxford};
+use crate::source::{Content, Key, Node, PROBLEMS_MAX, Problem, Span, nearest, oxford};
 use crate::time::{Duration, InvalidDuration};
 
 /// A value and the name that messages call it by: its key, or the key of the list it is in.
@@ -40,7 +40,9 @@ impl<'n> Fields<'n> {
 
 impl Parser {
     pub fn report(&mut self, problem: Problem) {
-        self.problems.push(problem);
+        if self.problems.len() < PROBLEMS_MAX {
+            self.problems.push(problem);
+        }
     }
 
     pub fn entries<'n>(&mut self, field: Field<'n>, expected: &str) -> &'n [(Key, Node)] {
@@ -65,7 +67,8 @@ impl Parser {
             return None;
         };
         for (key, _) in entries {
-            if !known.contains(&key.name.as_str()) {
+            let is_known = known.contains(&key.name.as_str());
+            if !is_known && self.problems.len() < PROBLEMS_MAX {
                 self.report(unknown_key(key, field.name, known));
             }
         }
@@ -291,15 +294,11 @@ impl Parser {
 
 fn unknown_key(key: &Key, place: &str, known: &[&str]) -> Problem {
     let name = key.name.as_str();
-    let problem = Problem::error("SF1020", key.span, format!("unknown key `{name}` in `{place}`"));
-    let elsewhere =
-        keys::ELSEWHERE.iter().find(|(word, ours)| *word == name && known.contains(ours));
-    if let Some(found) = nearest(name, known.iter().copied()) {
-        return problem.help(format!("did you mean `{found}`?"));
-    }
-    if let Some((_, ours)) = elsewhere {
-        return problem.help(format!("this is called `{ours}` here"));
-    }
+    let place = match known == keys::TOP {
+        true => "at the top level".to_owned(),
+        false => format!("in `{place}`"),
+    };
+    let problem = Problem::error("SF1020", key.span, format!("unknown key `{name}` {place}"));
     let is_of_task = keys::TASK.contains(&name) && !keys::STATE.contains(&name);
     let is_of_state = keys::STATE.contains(&name) && !keys::TASK.contains(&name);
     if known == keys::TASK && is_of_state {
@@ -309,7 +308,14 @@ fn unknown_key(key: &Key, place: &str, known: &[&str]) -> Problem {
         return problem
             .help(format!("`{name}` belongs to tasks; states are linked by `next` and `on`"));
     }
-    problem.help(format!("known keys are {}", oxford(known, "and")))
+    let mut elsewhere = keys::ELSEWHERE.iter();
+    if let Some((_, ours)) = elsewhere.find(|(word, ours)| *word == name && known.contains(ours)) {
+        return problem.help(format!("this is called `{ours}` here"));
+    }
+    match nearest(name, known.iter().copied()) {
+        Some(found) => problem.help(format!("did you mean `{found}`?")),
+        None => problem.help(format!("known keys are {}", oxford(known, "and"))),
+    }
 }
 
 fn invalid_duration(error: &InvalidDuration, name: &str, span: Span) -> Problem {

@@ -16,8 +16,10 @@ mod trigger;
 
 pub use cron::{CronMistake, cron};
 
+use std::collections::HashSet;
+
 use crate::definition::Definition;
-use crate::source::{self, Node, Problem, ReadOptions};
+use crate::source::{self, Node, Problem, ReadOptions, Span};
 
 /// All definitions of one source, and all that is wrong with them.
 #[derive(Debug, Default)]
@@ -30,10 +32,12 @@ pub struct Parsed {
 pub fn parse_source(bytes: &[u8], options: &ReadOptions) -> Parsed {
     let reading = source::read(bytes, options);
     let mut parsed = Parsed { definitions: Vec::new(), problems: reading.problems };
+    let told: HashSet<Span> = parsed.problems.iter().map(|it| it.label.span).collect();
     for document in &reading.documents {
         let (definition, problems) = parse(document, options);
         parsed.definitions.extend(definition);
-        parsed.problems.extend(problems);
+        // What could not be read has no type either: one mistake, one problem.
+        parsed.problems.extend(problems.into_iter().filter(|it| !told.contains(&it.label.span)));
     }
     parsed.problems.sort_by_key(|it| it.label.span.start);
     parsed

@@ -126,7 +126,7 @@ impl Parser {
         let join = fields.get("join").and_then(|it| self.choice(it, &JOINS));
         let mut task = self.work_of(key, &fields);
         let only_joins = join.is_some() && fields.get("needs").is_some();
-        if !has_work(&fields) && !only_joins {
+        if !says_work(&fields) && !only_joins {
             let message = format!("the task `{}` has no `uses`", key.name);
             self.report(Problem::error("SF1043", key.span, message).help(
                 "say what it does, such as `uses: http`; a task that only joins others has `needs` and `join`",
@@ -221,6 +221,8 @@ impl Parser {
         }
         let with = with.and_then(|it| match it.node.content {
             Content::Map(_) | Content::String(_) => self.template(it),
+            // The output of a `transform` is its `with`, so it may be any value.
+            _ if kind.value == "transform" => self.template(it),
             _ => {
                 self.wrong_type(it, "a mapping");
                 None
@@ -304,8 +306,9 @@ const EFFECTS: [(&str, Effect); 4] = [
     ("unsafe", Effect::Unsafe),
 ];
 
-pub(super) fn has_work(fields: &Fields<'_>) -> bool {
-    fields.first_of(&["uses", "tasks", "states"]).is_some()
+/// A lonely `with` is reported on its own.
+fn says_work(fields: &Fields<'_>) -> bool {
+    fields.first_of(&["uses", "tasks", "states", "with"]).is_some()
 }
 
 /// A task of which nothing but the id is known.

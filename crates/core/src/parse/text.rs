@@ -25,7 +25,7 @@ impl Parser {
                 return None;
             }
         };
-        let Some(range) = self.bare(text, field) else { return None };
+        let range = self.bare(text, field)?;
         let text_start = node.text_start.map(|it| it + range.start as u32);
         match Expr::parse(&text[range]) {
             Ok(expr) => Some(ExprSource { expr, span: node.span, text_start }),

@@ -31,8 +31,7 @@ impl Parser {
                 "write `tasks:` for a graph, or `initial:` and `states:` for a machine",
             );
         }
-        let definition = Definition {
-            id: id?,
+        Some(Definition {
             version,
             description: self.description(&fields),
             input: fields.get("input").and_then(|it| self.input_schema(it)),
@@ -41,7 +40,6 @@ impl Parser {
             concurrency: fields.get("concurrency").and_then(|it| self.concurrency(it)),
             timeout,
             defaults: fields.get("defaults").map(|it| self.defaults(it)).unwrap_or_default(),
-            body: body?,
             output: fields.get("output").and_then(|it| self.template(it)),
             on_failure: fields.get("on_failure").and_then(|it| self.after_graph(it)),
             finally: fields.get("finally").and_then(|it| self.after_graph(it)),
@@ -49,8 +47,10 @@ impl Parser {
             retention: fields.get("retention").and_then(|it| self.retention(it)),
             labels: fields.get("labels").map(|it| self.labels(it)).unwrap_or_default(),
             priority: fields.get("priority").and_then(|it| self.priority(it)),
-        };
-        Some(definition)
+            // Last, so that a definition without them has its other problems told.
+            id: id?,
+            body: body?,
+        })
     }
 
     fn workflow_id(&mut self, fields: &Fields<'_>) -> Option<Spanned<String>> {

@@ -2,10 +2,9 @@
 //! disagree with each other: duplicate keys, lone surrogates, NUL and numbers that would change
 //! are faults.
 
-use std::collections::HashSet;
-
+use super::duplicates::drop_duplicates;
 use super::scalar::{self, EXACT_INTEGER_MAX};
-use super::{Content, Key, Node, Problem, Span};
+use super::{Content, Key, Node, PROBLEMS_MAX, Problem, Span};
 use crate::limits::DEPTH_MAX;
 
 /// What differs between definitions and payloads.
@@ -36,7 +35,8 @@ struct Stop;
 
 enum Step {
     Index(usize),
-    Key(String),
+    /// The key as it is written; decoding it is left to the rare fault.
+    Key(Span),
 }
 
 struct Reader<'s> {
@@ -80,23 +80,20 @@ impl Reader<'_> {
     fn object(&mut self) -> Result<(Content, bool), Stop> {
         self.enter()?;
         let mut entries = Vec::new();
-        let mut seen: HashSet<String> = HashSet::new();
         while self.more(b'}', entries.is_empty())? {
             if self.peek() != Some(b'"') {
                 return Err(self.unexpected("a key in double quotes"));
             }
             let key = self.key()?;
             self.expect(b':', "`:` after the key")?;
-            self.path.push(Step::Key(key.name.clone()));
+            self.path.push(Step::Key(key.span));
             let value = self.value()?;
-            let is_new = seen.insert(key.name.clone());
-            if is_new {
-                entries.push((key, value));
-            } else {
-                let first = entries.iter().find(|(it, _)| it.name == key.name);
-                let problem = duplicate_key(&key, first.map(|(it, _)| it.span));
-                self.fault(problem);
-            }
+            self.path.pop();
+            entries.push((key, value));
+        }
+        for problem in drop_duplicates(&mut entries) {
+            self.path.push(Step::Key(problem.label.span));
+            self.fault(problem);
             self.path.pop();
         }
         Ok((Content::Map(entries), false))
@@ -315,31 +312,28 @@ impl Reader<'_> {
         };
         let message = format!("expected {expected}, found {found}");
         let span = Span::new(self.at, self.at + length);
-        self.fault(Problem::error("SF1005", span, message));
+        let help = "JSON has no comments, no trailing commas and no single quotes; YAML has them";
+        self.fault(Problem::error("SF1005", span, message).help(help));
         Stop
     }
 
     fn fault(&mut self, problem: Problem) {
+        if self.faults.len() >= PROBLEMS_MAX {
+            return;
+        }
         let mut pointer = String::new();
         for step in &self.path {
             pointer.push('/');
             match step {
                 Step::Index(index) => pointer.push_str(&index.to_string()),
-                Step::Key(name) => pointer.push_str(&name.replace('~', "~0").replace('/', "~1")),
+                Step::Key(span) => {
+                    let raw = &self.text[span.start as usize..span.end as usize];
+                    let name: String = serde_json::from_str(raw).unwrap_or_else(|_| raw.to_owned());
+                    pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
+                }
             }
         }
         self.faults.push(Fault { problem, pointer });
-    }
-}
-
-pub(super) fn duplicate_key(key: &Key, first: Option<Span>) -> Problem {
-    let problem =
-        Problem::error("SF1006", key.span, format!("the key `{}` occurs twice", key.name))
-            .label("here again")
-            .help("keep one of the two, or give this one another name");
-    match first {
-        Some(span) => problem.related(span, "first here"),
-        None => problem,
     }
 }
 

@@ -1,7 +1,13 @@
 //! Source texts: the tree that YAML and JSON are read into, with the place of every node, and the
 //! problems that are reported on it. What the tree means is the business of `parse`.
 
+#![expect(
+    clippy::result_large_err,
+    reason = "a problem is made once and kept, never on a hot path"
+)]
+
 pub mod codes;
+mod duplicates;
 mod encoding;
 pub(crate) mod json;
 mod lines;
@@ -17,6 +23,9 @@ pub use node::{Content, Key, Node, Span};
 pub use problem::{Label, Problem, Severity};
 
 use crate::limits::{DEFINITION_BYTES_MAX, LARGE_DEFINITION_BYTES_MAX};
+
+/// Problems of one source that are told at most. Nobody reads more at once.
+pub const PROBLEMS_MAX: usize = 1_000;
 
 /// What the caller allows of a source.
 #[derive(Clone, Copy, Debug, Default)]
@@ -45,7 +54,9 @@ pub fn read(bytes: &[u8], options: &ReadOptions) -> Reading {
         Ok(text) => text,
         Err(problem) => return Reading::failed(problem),
     };
-    let reading = if looks_like_json(text) { read_json_or_yaml(text) } else { yaml::read(text) };
+    let mut reading =
+        if looks_like_json(text) { read_json_or_yaml(text) } else { yaml::read(text) };
+    reading.problems.truncate(PROBLEMS_MAX);
     if reading.documents.is_empty() && reading.problems.is_empty() {
         return Reading::failed(
             Problem::error("SF1013", Span::default(), "no workflow found")

@@ -46,6 +46,7 @@ impl Problem {
 
     fn new(severity: Severity, code: &'static str, span: Span, message: String) -> Problem {
         let label = Label { span, text: String::new() };
+        let message = presentable(&message);
         Problem { code, severity, message, label, related: Vec::new(), help: None }
     }
 
@@ -62,7 +63,7 @@ impl Problem {
     }
 
     pub fn help(mut self, help: impl Into<String>) -> Problem {
-        self.help = Some(help.into());
+        self.help = Some(presentable(&help.into()));
         self
     }
 
@@ -82,6 +83,24 @@ impl Problem {
             "related": related,
         })
     }
+}
+
+/// What the author wrote is quoted in messages. It may be long, and may hold characters that a
+/// terminal obeys.
+fn presentable(text: &str) -> String {
+    const SHOWN_MAX: usize = 500;
+    let mut shown = String::with_capacity(text.len().min(SHOWN_MAX));
+    for (at, letter) in text.chars().enumerate() {
+        if at == SHOWN_MAX {
+            shown.push('…');
+            break;
+        }
+        match super::scalar::is_forbidden_in_names(letter) {
+            true => shown.extend(letter.escape_unicode()),
+            false => shown.push(letter),
+        }
+    }
+    shown
 }
 
 impl Label {

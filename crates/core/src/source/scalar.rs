@@ -115,7 +115,7 @@ pub(super) fn bad_key_character(name: &str, span: Span) -> Option<Problem> {
 }
 
 /// Control characters, marks that change the direction of text, zero-width characters.
-fn is_forbidden_in_names(it: char) -> bool {
+pub(super) fn is_forbidden_in_names(it: char) -> bool {
     it.is_control()
         || matches!(it, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
             | '\u{2060}'..='\u{2069}' | '\u{feff}')

@@ -5,16 +5,15 @@ use std::collections::HashMap;
 
 use granit_parser::{ErrorKind, Event, Options, Parser, ScalarStyle, ScanError, StructureStyle};
 
-use super::json::{duplicate_key, too_deep};
-use super::{Content, Key, Node, Problem, Reading, Span, scalar};
+use super::duplicates::drop_duplicates;
+use super::json::too_deep;
+use super::{Content, Key, Node, PROBLEMS_MAX, Problem, Reading, Span, scalar};
 use crate::limits::DEPTH_MAX;
 
 /// Aliases of one document.
 const ALIASES_MAX: usize = 100;
 /// Nodes that anchors keep and aliases copy, together.
 const COPIED_NODES_MAX: usize = 10_000;
-/// Entries up to which looking at each is faster than hashing.
-const SMALL_MAP_LEN: usize = 8;
 
 /// Reads all documents. A document with broken syntax is left out, and the next one is read.
 pub(super) fn read(text: &str) -> Reading {
@@ -33,11 +32,14 @@ pub(super) fn read(text: &str) -> Reading {
         };
         reading.problems.append(&mut builder.problems);
         if let Err(problem) = outcome {
+            // What follows a limit is not worth reading: there may be a bomb in each document.
+            let is_limit = matches!(problem.code, "SF1003" | "SF1008");
             reading.problems.push(problem);
             builder = Builder::new(text);
-            // What is left after a limit is not worth reading: it may be a bomb in each document.
-            let is_limit = reading.problems.iter().any(|it| matches!(it.code, "SF1003" | "SF1008"));
-            if is_limit || !matches!(parser.proceed_next_document(), Ok(true)) {
+            if is_limit
+                || reading.problems.len() >= PROBLEMS_MAX
+                || !matches!(parser.proceed_next_document(), Ok(true))
+            {
                 break;
             }
         }
@@ -216,7 +218,7 @@ impl<'s> Builder<'s> {
         let end = if open.is_block { last.map_or(span.start, |it| it.span.end) } else { span.end };
         let mut content = open.content;
         if let Content::Map(entries) = &mut content {
-            drop_duplicates(entries, &mut self.problems);
+            self.problems.extend(drop_duplicates(entries));
         }
         let node = Node {
             content,
@@ -269,36 +271,6 @@ impl<'s> Builder<'s> {
             },
         }
         Ok(())
-    }
-}
-
-/// Keeps the first of each name.
-fn drop_duplicates(entries: &mut Vec<(Key, Node)>, problems: &mut Vec<Problem>) {
-    let mut repeats: Vec<usize> = Vec::new();
-    if entries.len() <= SMALL_MAP_LEN {
-        for (at, (key, _)) in entries.iter().enumerate() {
-            if let Some((first, _)) = entries[..at].iter().find(|(it, _)| it.name == key.name) {
-                problems.push(duplicate_key(key, Some(first.span)));
-                repeats.push(at);
-            }
-        }
-    } else {
-        let mut first_spans: HashMap<&str, Span> = HashMap::with_capacity(entries.len());
-        for (at, (key, _)) in entries.iter().enumerate() {
-            if let Some(first) = first_spans.get(key.name.as_str()) {
-                problems.push(duplicate_key(key, Some(*first)));
-                repeats.push(at);
-            } else {
-                first_spans.insert(&key.name, key.span);
-            }
-        }
-    }
-    if !repeats.is_empty() {
-        let mut at = 0;
-        entries.retain(|_| {
-            at += 1;
-            repeats.binary_search(&(at - 1)).is_err()
-        });
     }
 }
 
@@ -364,6 +336,9 @@ fn syntax_help(kind: &ErrorKind) -> Option<&'static str> {
         ErrorKind::UnclosedFlowCollection { .. }
         | ErrorKind::UnexpectedEofFlowSequence
         | ErrorKind::UnexpectedEofFlowMapping => Some("close the bracket"),
+        ErrorKind::ExpectedFlowMappingSeparator | ErrorKind::ExpectedFlowSequenceSeparator => {
+            Some("close the bracket that was opened before this place, or add the missing comma")
+        }
         ErrorKind::ExpectedBlockMappingKey | ErrorKind::InvalidIndentation => {
             Some("align this line with its neighbours")
         }

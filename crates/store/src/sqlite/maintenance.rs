@@ -109,8 +109,8 @@ pub fn collect(writing: &mut Writing<'_>, retention: &Retention) -> Attempt<Coll
         .collect::<rusqlite::Result<_>>()?;
     let mut collected = Collected::default();
     for run in runs {
-        remove_run(connection, run, &mut collected)?;
-        writing.counts.forget(run);
+        collected.records += writing.journal.remove(connection, run)?;
+        remove_rows(connection, run, &mut collected)?;
     }
     let sql = format!("PRAGMA incremental_vacuum({VACUUM_PAGES_MAX})");
     let mut vacuum = connection.prepare(&sql)?;
@@ -120,7 +120,7 @@ pub fn collect(writing: &mut Writing<'_>, retention: &Retention) -> Attempt<Coll
     Ok(collected)
 }
 
-fn remove_run(connection: &Connection, run: RunId, collected: &mut Collected) -> Attempt<()> {
+fn remove_rows(connection: &Connection, run: RunId, collected: &mut Collected) -> Attempt<()> {
     let id = run.to_bytes();
     let hashes: Vec<Digest> = connection
         .prepare_cached("SELECT hash FROM payload_refs WHERE run = ?")?
@@ -129,7 +129,6 @@ fn remove_run(connection: &Connection, run: RunId, collected: &mut Collected) ->
     let remove = |sql: &str| -> rusqlite::Result<u64> {
         connection.prepare_cached(sql)?.execute([id]).map(|rows| rows as u64)
     };
-    collected.records += remove("DELETE FROM journal WHERE run = ?")?;
     collected.log_lines += remove("DELETE FROM logs WHERE run = ?")?;
     remove("DELETE FROM snapshots WHERE run = ?")?;
     remove("DELETE FROM inbox WHERE run = ?")?;

@@ -5,8 +5,8 @@
 
 mod checkpoint;
 mod checksum;
-mod counts;
 mod failure;
+mod journal;
 mod limit;
 mod lock;
 mod maintenance;
@@ -79,6 +79,13 @@ impl SqliteStore {
         self.path.display().to_string()
     }
 
+    fn tail(&self) -> Option<journal::SharedTail> {
+        match &*self.access {
+            Access::Owner { writer, .. } => Some(writer.tail()),
+            Access::Client => None,
+        }
+    }
+
     /// Hands work to the writer now, whatever becomes of the future.
     fn write<T: Send + 'static>(
         &self,
@@ -128,11 +135,15 @@ impl Store for SqliteStore {
     }
 
     async fn load(&self, run: RunId) -> Result<Loaded> {
-        self.readers.read(move |connection| reading::load(connection, run)).await
+        let tail = self.tail();
+        self.readers.read(move |connection| reading::load(connection, tail.as_ref(), run)).await
     }
 
     async fn records(&self, run: RunId, from: u64, limit: u32) -> Result<Vec<Vec<u8>>> {
-        self.readers.read(move |connection| reading::records(connection, run, from, limit)).await
+        let tail = self.tail();
+        self.readers
+            .read(move |connection| reading::records(connection, tail.as_ref(), run, from, limit))
+            .await
     }
 
     async fn run(&self, run: RunId) -> Result<Option<RunRow>> {
@@ -265,4 +276,133 @@ fn append_bytes(append: &Append) -> usize {
 
 fn line_bytes(line: &LogLine) -> usize {
     size_of::<LogLine>() + line.task.len() + line.stream.len() + line.text.len()
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+    use crate::conformance::{begin, ended, row, run_id};
+
+    fn open(directory: &tempfile::TempDir) -> SqliteStore {
+        let mode = Mode::Owner { program: "test".to_owned() };
+        SqliteStore::open(&directory.path().join("store.db"), mode).unwrap()
+    }
+
+    async fn limit_pages(store: &SqliteStore, pages: u32) {
+        let limited = store.write(0, move |writing| {
+            let sql = format!("PRAGMA max_page_count = {pages}");
+            Ok(writing.connection.query_row(&sql, [], |_| Ok(()))?)
+        });
+        limited.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_refuses_writes_until_there_is_space() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = open(&directory);
+        let owner = store.claim(0).await.unwrap();
+        store.append(owner, vec![begin(row(run_id(1)))]).await.unwrap();
+        limit_pages(&store, 100).await;
+        let mut acked = 1;
+        let full = loop {
+            let append = Append::record(run_id(1), acked, vec![7; 10_000]);
+            match store.append(owner, vec![append]).await {
+                Ok(_) => acked += 1,
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(full, Error::Unavailable { .. }), "{full}");
+        assert!(full.to_string().contains("the disk is full"), "{full}");
+        assert_eq!(store.load(run_id(1)).await.unwrap().len(), acked, "reads go on");
+        limit_pages(&store, u32::MAX).await;
+        let append = Append::record(run_id(1), acked, vec![7; 10_000]);
+        assert_eq!(store.append(owner, vec![append]).await.unwrap(), [Outcome::Applied]);
+        assert_eq!(store.verify().await.unwrap(), []);
+    }
+
+    #[tokio::test]
+    async fn one_bad_request_does_not_fail_its_neighbours() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = open(&directory);
+        let owner = store.claim(0).await.unwrap();
+        let good = |number| store.append(owner, vec![begin(row(run_id(number)))]);
+        let calls = (good(1), store.write(0, bad), good(2), store.write(0, bad), good(3));
+        assert_eq!(calls.0.await.unwrap(), [Outcome::Applied]);
+        assert!(calls.1.await.is_err());
+        assert_eq!(calls.2.await.unwrap(), [Outcome::Applied]);
+        assert!(calls.3.await.is_err());
+        assert_eq!(calls.4.await.unwrap(), [Outcome::Applied]);
+    }
+
+    fn bad(writing: &mut writing::Writing<'_>) -> failure::Attempt<()> {
+        Ok(writing.connection.execute_batch("DELETE FROM shards; INSERT INTO meta VALUES (1)")?)
+    }
+
+    #[tokio::test]
+    async fn gc_makes_the_file_smaller() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = open(&directory);
+        let owner = store.claim(0).await.unwrap();
+        for number in 1..=50 {
+            let mut batch = ended(run_id(number), 5);
+            batch[0].record = vec![1; 50_000];
+            store.append(owner, batch).await.unwrap();
+        }
+        store.close().await.unwrap();
+        let store = open(&directory);
+        let before = store.info().await.unwrap().bytes;
+        let collected = store.gc(&Retention { ended_before: 10, limit: 100 }).await.unwrap();
+        assert!(collected.bytes_freed > 2_000_000, "{collected:?}");
+        store.close().await.unwrap();
+        let after = open(&directory).info().await.unwrap().bytes;
+        assert!(after + 2_000_000 < before, "{before} bytes became {after}");
+    }
+
+    #[tokio::test]
+    async fn a_backup_is_whole_while_writers_go_on() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Arc::new(open(&directory));
+        let owner = store.claim(0).await.unwrap();
+        for number in 1..=20 {
+            store.append(owner, vec![begin(row(run_id(number)))]).await.unwrap();
+        }
+        let writer = tokio::spawn({
+            let store = Arc::clone(&store);
+            async move {
+                for number in 21..=400 {
+                    store.append(owner, vec![begin(row(run_id(number)))]).await.unwrap();
+                }
+            }
+        });
+        let copy = directory.path().join("copy.db");
+        store.backup(&copy).await.unwrap();
+        let again = store.backup(&copy).await.unwrap_err();
+        assert!(again.to_string().contains("a file is there already"), "{again}");
+        writer.await.unwrap();
+        let copied = SqliteStore::open(&copy, Mode::Owner { program: "test".to_owned() }).unwrap();
+        assert_eq!(copied.verify().await.unwrap(), []);
+        let runs = copied.info().await.unwrap().runs;
+        assert!((20..=400).contains(&runs), "{runs}");
+    }
+
+    /// The log does not grow without bound under a writer that never pauses.
+    #[tokio::test]
+    async fn the_log_is_moved_while_writes_go_on() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = open(&directory);
+        let owner = store.claim(0).await.unwrap();
+        let mut calls = Vec::new();
+        for seq in 0..3_000u64 {
+            calls.push(store.append(owner, vec![Append::record(run_id(1), seq, vec![1; 80_000])]));
+            // A few in flight, so that the writer always has something to do.
+            if calls.len() > 8 {
+                calls.remove(0).await.unwrap();
+            }
+        }
+        let info = store.info().await.unwrap();
+        assert!(info.wal_bytes < 240_000_000, "the log has never started afresh: {info:?}");
+        assert!(info.bytes > 40_000_000, "{} bytes of database", info.bytes);
+    }
 }

@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::failure::{Attempt, Failure, classify};
-use super::rows;
+use super::failure::{Attempt, Failure};
 use super::schema::{self, APPLICATION_ID, MIGRATIONS};
 use crate::{Error, Result};
 
@@ -25,12 +24,14 @@ const STATEMENTS_MAX: usize = 64;
 
 /// Opens a connection to a store that exists, with every setting but the schema's.
 pub fn connection(path: &Path) -> Result<Connection> {
-    let location = path.display().to_string();
+    connect(path).map_err(|failure| failure.at(&path.display().to_string()))
+}
+
+fn connect(path: &Path) -> Attempt<Connection> {
     // Without CREATE: a file that has vanished is an error, not a new store.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection =
-        Connection::open_with_flags(path, flags).map_err(|error| classify(&location, &error))?;
-    configure(&connection).map_err(|failure| failure.at(&location))?;
+    let connection = Connection::open_with_flags(path, flags)?;
+    configure(&connection)?;
     Ok(connection)
 }
 
@@ -57,13 +58,13 @@ pub fn prepare(path: &Path) -> Result<()> {
         create(path)?;
     }
     check_file(path)?;
-    let mut connection = connection(path)?;
-    migrate(&mut connection, path).map_err(|failure| unusable_if_foreign(failure, &location))
+    migrate(path).map_err(|failure| unusable_if_foreign(failure, &location))
 }
 
-fn migrate(connection: &mut Connection, path: &Path) -> Attempt<()> {
-    check_kind(connection, path)?;
-    schema::migrate(connection, &path.display().to_string(), MIGRATIONS)
+fn migrate(path: &Path) -> Attempt<()> {
+    let mut connection = connect(path)?;
+    check_kind(&connection, path)?;
+    schema::migrate(&mut connection, &path.display().to_string(), MIGRATIONS)
 }
 
 /// Makes sure that the store at `path` can be used without changing it.
@@ -71,24 +72,20 @@ pub fn check_existing(path: &Path) -> Result<()> {
     check_version();
     check_file(path)?;
     let location = path.display().to_string();
-    let connection = connection(path).map_err(|error| match error {
-        Error::Damaged { location, .. } => not_a_database(location),
-        other => other,
-    })?;
-    check_kind(&connection, path)
-        .and_then(|version| {
-            let newest = schema::newest(MIGRATIONS);
-            if version == newest {
-                return Ok(());
-            }
-            Err(Failure::Refused(Error::Unusable {
-                location: location.clone(),
-                reason: format!("its schema is {version}, this program needs {newest}"),
-                hint: "Start the server or `surefoot run` once: the owner migrates the store."
-                    .to_owned(),
-            }))
-        })
-        .map_err(|failure| unusable_if_foreign(failure, &location))
+    check_migrated(path).map_err(|failure| unusable_if_foreign(failure, &location))
+}
+
+fn check_migrated(path: &Path) -> Attempt<()> {
+    let version = check_kind(&connect(path)?, path)?;
+    let newest = schema::newest(MIGRATIONS);
+    if version == newest {
+        return Ok(());
+    }
+    Err(Failure::Refused(unusable(
+        path.display().to_string(),
+        &format!("its schema is {version}, this program needs {newest}"),
+        "Start the server or `surefoot run` once: the owner migrates the store.",
+    )))
 }
 
 fn check_version() {
@@ -198,26 +195,7 @@ fn check_kind(connection: &Connection, path: &Path) -> Attempt<u32> {
             "Use the newer version. Nothing was changed.",
         )));
     }
-    check_length(connection, path)?;
     Ok(version)
-}
-
-/// A database that was cut off may look whole until the missing part is read.
-fn check_length(connection: &Connection, path: &Path) -> Attempt<()> {
-    let pages: i64 = connection.query_row(
-        "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size",
-        [],
-        |row| row.get(0),
-    )?;
-    let wal = wal_path(path);
-    let logged = fs::metadata(wal).map_or(0, |it| it.len());
-    let stored = fs::metadata(path).map_or(0, |it| it.len());
-    // With a log, the newest pages may be in the log alone.
-    if logged == 0 && stored < rows::loaded(pages) {
-        let reason = format!("it was cut off: {stored} bytes of {pages} are left");
-        return Err(Failure::Damaged(reason));
-    }
-    Ok(())
 }
 
 pub fn wal_path(path: &Path) -> PathBuf {

@@ -7,16 +7,17 @@ use surefoot_core::time::Millis;
 
 use super::checksum;
 use super::failure::{Attempt, Failure};
+use super::journal::{self, SharedTail};
 use super::rows::{self, DEFINITION_COLUMNS, RUN_COLUMNS, loaded, stored};
 use crate::Loaded;
 use crate::row::*;
 
-pub fn load(connection: &Connection, run: RunId) -> Attempt<Loaded> {
+pub fn load(connection: &Connection, tail: Option<&SharedTail>, run: RunId) -> Attempt<Loaded> {
     // One image for snapshot and records.
-    let _transaction = connection.unchecked_transaction()?;
+    let _image = connection.unchecked_transaction()?;
     let snapshot = snapshot(connection, run)?;
     let from = snapshot.as_ref().map_or(0, |(records, _)| *records);
-    let records = records(connection, run, from, u32::MAX)?;
+    let records = records_of_image(connection, tail, run, from, u32::MAX)?;
     Ok(Loaded { snapshot, records })
 }
 
@@ -38,28 +39,62 @@ fn snapshot(connection: &Connection, run: RunId) -> Attempt<Option<(u64, Vec<u8>
 
 pub fn records(
     connection: &Connection,
+    tail: Option<&SharedTail>,
     run: RunId,
     from: u64,
     limit: u32,
 ) -> Attempt<Vec<Vec<u8>>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT seq, checksum, body FROM journal WHERE run = ? AND seq >= ? ORDER BY seq LIMIT ?",
-    )?;
-    let mut found = statement.query((run.to_bytes(), stored(from), limit))?;
+    let _image = connection.unchecked_transaction()?;
+    records_of_image(connection, tail, run, from, limit)
+}
+
+const INDEXED_RECORDS: &str = "SELECT entry.seq, checksum, body
+     FROM journal_index AS entry LEFT JOIN journal ON journal.pos = entry.pos
+     WHERE entry.run = ?1 AND entry.seq >= ?2 ORDER BY entry.seq LIMIT ?3";
+const TAIL_RECORDS: &str = "SELECT seq, checksum, body FROM journal
+     WHERE pos > (SELECT pos FROM indexed) AND run = ?1 AND seq >= ?2 ORDER BY pos LIMIT ?3";
+
+fn records_of_image(
+    connection: &Connection,
+    tail: Option<&SharedTail>,
+    run: RunId,
+    from: u64,
+    limit: u32,
+) -> Attempt<Vec<Vec<u8>>> {
     let mut records = Vec::new();
+    add_records(connection, INDEXED_RECORDS, run, from, limit, &mut records)?;
+    let left = limit.saturating_sub(records.len() as u32);
+    if left > 0 && journal::may_be_in_tail(connection, tail, run)? {
+        add_records(connection, TAIL_RECORDS, run, from, left, &mut records)?;
+    }
+    Ok(records)
+}
+
+/// Adds what `sql` finds, which must go on where `records` ends.
+fn add_records(
+    connection: &Connection,
+    sql: &str,
+    run: RunId,
+    from: u64,
+    limit: u32,
+    records: &mut Vec<Vec<u8>>,
+) -> Attempt<()> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut found = statement.query((run.to_bytes(), stored(from), limit))?;
     while let Some(row) = found.next()? {
         let expected = from + records.len() as u64;
-        let seq = loaded(row.get(0)?);
-        if seq != expected {
+        let (checksum, body): (Option<i64>, Option<Vec<u8>>) = (row.get(1)?, row.get(2)?);
+        let body = body.unwrap_or_default();
+        if loaded(row.get(0)?) != expected {
             return Err(Failure::Damaged(format!("record {expected} of run {run} is missing")));
         }
-        let body: Vec<u8> = row.get(2)?;
-        if row.get::<_, i64>(1)? != checksum::of_record(run, seq, &body) {
-            return Err(Failure::Damaged(format!("record {seq} of run {run} fails its checksum")));
+        if checksum != Some(checksum::of_record(run, expected, &body)) {
+            let reason = format!("record {expected} of run {run} fails its checksum");
+            return Err(Failure::Damaged(reason));
         }
         records.push(body);
     }
-    Ok(records)
+    Ok(())
 }
 
 pub fn runs(connection: &Connection, filter: &RunFilter) -> Attempt<Vec<RunRow>> {

@@ -73,3 +73,84 @@ fn same_text(connection: &Connection, location: &str, migration: &Migration) -> 
             .to_owned(),
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    const NEXT: Migration = Migration {
+        version: 2,
+        sql: "ALTER TABLE runs ADD COLUMN note TEXT; CREATE INDEX runs_note ON runs (note);",
+    };
+
+    /// A store of the first schema with a definition in it.
+    fn old() -> Connection {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection, "test", MIGRATIONS).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO definitions VALUES (1, x'00', 'order', '1', 'text', 5, 'me', 0)",
+            )
+            .unwrap();
+        connection
+    }
+
+    fn schema_text(connection: &Connection) -> String {
+        let sql = "SELECT group_concat(sql, ';') FROM sqlite_schema";
+        connection.query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+
+    #[test]
+    fn migrating_keeps_rows_and_counts_up() {
+        let mut connection = old();
+        let steps = [Migration { ..MIGRATIONS[0] }, NEXT];
+        for _ in 0..2 {
+            migrate(&mut connection, "test", &steps).unwrap();
+            assert_eq!(version(&connection).unwrap(), 2);
+        }
+        let rows: u32 =
+            connection.query_row("SELECT count(*) FROM definitions", [], |it| it.get(0)).unwrap();
+        assert_eq!(rows, 1);
+        assert!(schema_text(&connection).contains("runs_note"));
+    }
+
+    /// Stops the second step after each of its statements in turn.
+    #[test]
+    fn a_step_that_fails_leaves_the_store_as_it_was() {
+        for sql in [
+            "this is not SQL",
+            "ALTER TABLE runs ADD COLUMN note TEXT; this is not SQL",
+            "DELETE FROM definitions; CREATE TABLE runs (id INTEGER)",
+        ] {
+            let mut connection = old();
+            let before = schema_text(&connection);
+            let steps = [Migration { ..MIGRATIONS[0] }, Migration { version: 2, sql }];
+            migrate(&mut connection, "test", &steps).unwrap_err();
+            assert_eq!(version(&connection).unwrap(), 1, "{sql}");
+            assert_eq!(schema_text(&connection), before, "{sql}");
+            let steps = [Migration { ..MIGRATIONS[0] }, NEXT];
+            migrate(&mut connection, "test", &steps).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_step_whose_text_has_changed_is_refused() {
+        let mut connection = old();
+        let steps = [Migration { version: 1, sql: "SELECT 1" }];
+        let failure = migrate(&mut connection, "test", &steps).unwrap_err();
+        assert!(failure.reason().contains("schema 1"));
+    }
+
+    /// A released schema never changes; a change is a new step. Update the hash only before the
+    /// first release.
+    #[test]
+    fn released_steps_are_frozen() {
+        let hashes: Vec<_> = MIGRATIONS
+            .iter()
+            .map(|it| Digest::of(it.sql.as_bytes()).to_string()[..16].to_owned())
+            .collect();
+        assert_eq!(hashes, ["38ffc2b5b9557250"]);
+    }
+}

@@ -12,7 +12,17 @@ CREATE TABLE journal (
     checksum INTEGER NOT NULL,
     body BLOB NOT NULL
 ) STRICT;
-CREATE UNIQUE INDEX journal_run ON journal (run, seq);
+
+-- Finds records up to the position in `indexed`; the few after it are looked through. Written for
+-- many records at once: an entry for each append would dirty a page of each run.
+CREATE TABLE journal_index (
+    run BLOB NOT NULL,
+    seq INTEGER NOT NULL,
+    pos INTEGER NOT NULL,
+    PRIMARY KEY (run, seq)
+) WITHOUT ROWID, STRICT;
+CREATE TABLE indexed (pos INTEGER NOT NULL) STRICT;
+INSERT INTO indexed VALUES (0);
 
 -- Touched only when a row changes. `checksum` covers every column before it that is not NULL.
 -- `activity` is 0 for active, 1 for idle, 2 for ended.

@@ -13,12 +13,16 @@ const FINDINGS_MAX: usize = 100;
 
 const RESTORE: &str = "Restore the store from a backup.";
 
+/// Adds what it finds; an error is a finding as well.
+type Check = fn(&Connection, &mut Vec<Damage>) -> Attempt<()>;
+
 pub fn verify(connection: &Connection) -> Vec<Damage> {
     let mut findings = Vec::new();
-    let checks: [fn(&Connection, &mut Vec<Damage>) -> Attempt<()>; 9] = [
+    let checks: [Check; 10] = [
         file,
         records,
         gaps,
+        index,
         rows,
         rows_without_journal,
         journals_without_row,
@@ -91,6 +95,25 @@ fn gaps(connection: &Connection, found: &mut Vec<Damage>) -> Attempt<()> {
     Ok(())
 }
 
+/// A record without its entry would not be found, and neither would one with a wrong entry.
+fn index(connection: &Connection, found: &mut Vec<Damage>) -> Attempt<()> {
+    let sql = "SELECT DISTINCT entry.run
+               FROM journal_index AS entry LEFT JOIN journal ON journal.pos = entry.pos
+               WHERE (journal.run, journal.seq) IS NOT (entry.run, entry.seq)";
+    each_run(connection, sql, "the index does not match the journal", found)?;
+    // With every entry right, as many entries as records are one for each.
+    let (entries, records): (i64, i64) = connection.query_row(
+        "SELECT (SELECT count(*) FROM journal_index),
+                (SELECT count(*) FROM journal WHERE pos <= (SELECT pos FROM indexed))",
+        [],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    if entries != records {
+        add(found, format!("the index has {entries} entries for {records} records"), None);
+    }
+    Ok(())
+}
+
 fn rows(connection: &Connection, found: &mut Vec<Damage>) -> Attempt<()> {
     let mut statement = connection.prepare(&format!("SELECT {RUN_COLUMNS} FROM runs"))?;
     let mut runs = statement.query([])?;
@@ -105,7 +128,7 @@ fn rows(connection: &Connection, found: &mut Vec<Damage>) -> Attempt<()> {
 }
 
 fn rows_without_journal(connection: &Connection, found: &mut Vec<Damage>) -> Attempt<()> {
-    let sql = "SELECT id FROM runs WHERE NOT EXISTS (SELECT 1 FROM journal WHERE run = id)";
+    let sql = "SELECT id FROM runs WHERE id NOT IN (SELECT run FROM journal WHERE seq = 0)";
     each_run(connection, sql, "the run has a row and no journal", found)
 }
 

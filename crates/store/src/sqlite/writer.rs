@@ -10,8 +10,8 @@ use rusqlite::{Connection, ErrorCode};
 use tokio::sync::oneshot;
 
 use super::checkpoint::{self, Checkpointer};
-use super::counts::Counts;
 use super::failure::{Attempt, Failure};
+use super::journal::{Journal, SharedTail};
 use super::open;
 use super::writing::Writing;
 use crate::{Error, Pending, Result};
@@ -69,6 +69,7 @@ pub struct Writer {
     location: String,
     queue: Mutex<Option<mpsc::Sender<Queued>>>,
     queued_bytes: Arc<AtomicUsize>,
+    tail: SharedTail,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -79,15 +80,17 @@ impl Writer {
         let queued_bytes = Arc::new(AtomicUsize::new(0));
         let mut connection = open::connection(&path)?;
         let instance = open::instance(&connection).map_err(|failure| failure.at(&location))?;
+        let journal = Journal::open(&connection).map_err(|failure| failure.at(&location))?;
         let checkpointer = Checkpointer::start(&path)?;
         checkpointer.watch(&mut connection).map_err(|failure| failure.at(&location))?;
+        let tail = journal.tail();
         let thread = Thread {
             checkpointer,
             instance,
             location: location.clone(),
             path,
             connection: Some(connection),
-            counts: Counts::default(),
+            journal,
             failures: 0,
             queued_bytes: Arc::clone(&queued_bytes),
         };
@@ -99,6 +102,7 @@ impl Writer {
             location,
             queue: Mutex::new(Some(queue)),
             queued_bytes,
+            tail,
             thread: Mutex::new(Some(thread)),
         })
     }
@@ -120,6 +124,11 @@ impl Writer {
                 Err(Error::Unknown { location, reason })
             })
         })
+    }
+
+    /// Returns what readers need to know of the newest records.
+    pub fn tail(&self) -> SharedTail {
+        Arc::clone(&self.tail)
     }
 
     /// Lets the thread finish what is queued, and waits for it. Idempotent.
@@ -174,7 +183,7 @@ struct Thread {
     instance: String,
     /// None once the store only reads.
     connection: Option<Connection>,
-    counts: Counts,
+    journal: Journal,
     failures: u32,
     queued_bytes: Arc<AtomicUsize>,
 }
@@ -200,10 +209,12 @@ impl Thread {
         let Some(connection) = &self.connection else {
             return answer(batch, &Err(self.only_reads()));
         };
-        match transaction(connection, &mut self.counts, &mut batch) {
+        match transaction(connection, &mut self.journal, &mut batch) {
             Ended::Committed => {
                 self.failures = 0;
+                self.journal.committed();
                 answer(batch, &Ok(()));
+                self.checkpointer.help(connection);
             }
             Ended::RolledBack(failure) => self.rolled_back(batch, failure),
             Ended::Unknown(error) => {
@@ -217,7 +228,7 @@ impl Thread {
 
     /// One bad request does not fail its neighbours: each gets a transaction of its own.
     fn rolled_back(&mut self, batch: Vec<Box<dyn Job>>, failure: Failure) {
-        self.counts.clear();
+        self.journal.forget();
         if batch.len() > 1 && !failure.is_environmental() {
             for job in batch {
                 self.commit(vec![job]);
@@ -235,7 +246,7 @@ impl Thread {
     /// transaction. The checkpoint then moves what was synced before it into the database, and the
     /// log starts afresh.
     fn reopen(&mut self) {
-        self.counts.clear();
+        self.journal.forget();
         self.connection = None;
         self.failures += 1;
         if self.failures >= FAILURES_MAX {
@@ -269,11 +280,15 @@ impl Thread {
     }
 }
 
-fn transaction(connection: &Connection, counts: &mut Counts, batch: &mut [Box<dyn Job>]) -> Ended {
+fn transaction(
+    connection: &Connection,
+    journal: &mut Journal,
+    batch: &mut [Box<dyn Job>],
+) -> Ended {
     if let Err(error) = execute(connection, "BEGIN IMMEDIATE") {
         return Ended::RolledBack(error.into());
     }
-    let mut writing = Writing::new(connection, counts);
+    let mut writing = Writing::new(connection, journal);
     match batch.iter_mut().try_for_each(|job| job.apply(&mut writing)) {
         Ok(()) => commit(connection),
         Err(failure) => rollback(connection, failure),

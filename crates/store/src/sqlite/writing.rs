@@ -5,8 +5,8 @@ use surefoot_core::ids::{Digest, RunId};
 use surefoot_core::time::Millis;
 
 use super::checksum;
-use super::counts::Counts;
 use super::failure::{Attempt, Failure};
+use super::journal::Journal;
 use super::rows::{self, RUN_COLUMNS, stored};
 use crate::row::*;
 use crate::{Error, LogLine};
@@ -18,14 +18,14 @@ const INSERT_RUN: &str =
 /// One open transaction of the writer, and what the writer knows without looking.
 pub struct Writing<'a> {
     pub connection: &'a Connection,
-    pub counts: &'a mut Counts,
+    pub journal: &'a mut Journal,
     /// Epochs read in this transaction: nobody else can change them before it ends.
     epochs: Vec<(Shard, u64)>,
 }
 
 impl<'a> Writing<'a> {
-    pub fn new(connection: &'a Connection, counts: &'a mut Counts) -> Writing<'a> {
-        Writing { connection, counts, epochs: Vec::new() }
+    pub fn new(connection: &'a Connection, journal: &'a mut Journal) -> Writing<'a> {
+        Writing { connection, journal, epochs: Vec::new() }
     }
 
     pub fn claim(&mut self, shard: Shard) -> Attempt<Owner> {
@@ -99,7 +99,7 @@ impl<'a> Writing<'a> {
 
     fn append_one(&mut self, append: &Append) -> Attempt<Outcome> {
         let run = append.run;
-        let actual = self.counts.of(self.connection, run)?;
+        let actual = self.journal.count(self.connection, run)?;
         if actual != append.expected {
             return Ok(Outcome::Conflict { actual });
         }
@@ -108,15 +108,7 @@ impl<'a> Writing<'a> {
         {
             return Ok(duplicate);
         }
-        self.connection
-            .prepare_cached("INSERT INTO journal (run, seq, checksum, body) VALUES (?, ?, ?, ?)")?
-            .execute(params![
-                run.to_bytes(),
-                stored(actual),
-                checksum::of_record(run, actual, &append.record),
-                append.record,
-            ])?;
-        self.counts.set(run, actual + 1);
+        self.journal.append(self.connection, run, actual, &append.record)?;
         match &append.row {
             Some(RowChange::Insert(row)) => self.insert_row(row)?,
             Some(RowChange::Update(update)) => self.change_row(run, |row| row.apply(update))?,

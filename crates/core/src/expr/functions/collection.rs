@@ -26,21 +26,23 @@ pub(super) fn call<'e>(function: Function, arguments: &[Value<'e>], meter: &Mete
         (Function::Values, [Value::Map(map)]) => {
             Value::list(map.entries().map(|(_, value)| value).collect(), meter).map(Some)
         }
-        (_, [Value::List(list)]) => on_list(function, list, meter).map(Some),
+        (_, [Value::List(list)]) => on_list(function, list, meter),
         _ => Ok(None),
     }
 }
 
-fn on_list<'e>(function: Function, list: &List<'e>, meter: &Meter) -> Result<Value<'e>, Fault> {
+fn on_list<'e>(function: Function, list: &List<'e>, meter: &Meter) -> Called<'e> {
     meter.steps(list.len())?;
-    match function {
+    let value = match function {
         Function::Sum => sum(list, meter),
         Function::Sort => sort(list, meter),
         Function::Distinct => distinct(list, meter),
         Function::Flatten => flatten(list, meter),
         Function::First => list.get(0).ok_or_else(empty),
-        _ => list.get(list.len().wrapping_sub(1)).ok_or_else(empty),
-    }
+        Function::Last => list.get(list.len().wrapping_sub(1)).ok_or_else(empty),
+        _ => return Ok(None),
+    };
+    value.map(Some)
 }
 
 fn empty() -> Fault {

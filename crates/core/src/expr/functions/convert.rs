@@ -39,12 +39,13 @@ pub(super) fn call<'e>(function: Function, value: &Value<'e>, meter: &Meter) -> 
             Value::String(text) => from_base64(text, meter).map(Some),
             _ => Ok(None),
         },
-        _ => {
+        Function::Hash => {
             // Keys of an object are sorted, so equal values have equal text.
             let text = json::from_value(value, meter)?.to_string();
             meter.scan(text.len())?;
             Value::text(blake3::hash(text.as_bytes()).to_hex().as_str(), meter).map(Some)
         }
+        _ => Ok(None),
     }
 }
 
@@ -67,7 +68,7 @@ fn to_int<'e>(value: &Value<'e>) -> Called<'e> {
         // The largest doubles below 2^63 do not reach the largest int: it is out of range.
         Value::Double(value) => {
             let bound = 9_223_372_036_854_775_808.0;
-            (*value > -bound && *value < bound).then(|| *value as i64)
+            (*value > -bound && *value < bound).then_some(*value as i64)
         }
         Value::String(text) => {
             let parsed = text.parse();
@@ -86,7 +87,7 @@ fn to_uint<'e>(value: &Value<'e>) -> Called<'e> {
         Value::Int(value) => u64::try_from(*value).ok(),
         Value::Double(value) => {
             let fits = *value > -1.0 && *value < 18_446_744_073_709_551_616.0;
-            fits.then(|| *value as u64)
+            fits.then_some(*value as u64)
         }
         Value::String(text) => {
             let parsed = text.parse();

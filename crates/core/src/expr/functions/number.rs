@@ -22,7 +22,8 @@ pub(super) fn call<'e>(function: Function, arguments: &[Value<'e>], meter: &Mete
         // Halves go away from zero, as people round.
         Function::Round => Ok(on_double(&arguments[0], f64::round)),
         Function::Floor => Ok(on_double(&arguments[0], f64::floor)),
-        _ => Ok(on_double(&arguments[0], f64::ceil)),
+        Function::Ceil => Ok(on_double(&arguments[0], f64::ceil)),
+        _ => Ok(None),
     }
 }
 

@@ -149,8 +149,8 @@ pub(super) fn matches<'e>(call: &'e Call, arguments: &[Value<'e>], meter: &Meter
     Ok(Some(Value::Bool(found)))
 }
 
-/// What compiling a pattern costs, next to looking at a node.
-const COMPILE_STEPS: usize = 1_000;
+/// What compiling a pattern may cost, next to looking at a node.
+const COMPILE_STEPS: usize = 20_000;
 
 fn is_literal(call: &Call) -> bool {
     let pattern = call.arguments.get(1).map(|it| &it.kind);
