@@ -1,7 +1,47 @@
 //! A durable workflow engine to embed.
+//!
+//! A definition is checked before it runs, every step is journalled before the next one starts,
+//! and a run continues after any crash where it was.
+//!
+//! ```
+//! use serde_json::{Value, json};
+//! use surefoot::{Context, Engine, StartRequest, TaskError};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # tokio::runtime::Runtime::new()?.block_on(async {
+//! let engine = Engine::builder()
+//!     .store("memory:")
+//!     .handler("greet", async |_: Context, input: Value| {
+//!         Ok::<_, TaskError>(json!({"text": format!("Hello, {}!", input["name"])}))
+//!     })
+//!     .open()
+//!     .await?;
+//! engine.deploy("{id: hello, tasks: {greet: {uses: greet}}, output: '${{ tasks.greet.output.text }}'}").await?;
+//! let outcome = engine.execute(StartRequest::new("hello").input(json!({"name": "you"}))).await?;
+//! assert_eq!(outcome.output, json!("Hello, \"you\"!"));
+//! # engine.stop(std::time::Duration::ZERO).await?;
+//! # Ok(())
+//! # })
+//! # }
+//! ```
 
+mod clock;
+mod config;
 pub mod draw;
+mod engine;
+mod handler;
+pub mod inspect;
 pub mod kinds;
+mod secrets;
 
+pub use clock::{Clock, SystemClock, VirtualClock};
+pub use config::{Config, KindLimit, SecretsConfig};
+pub use engine::{
+    CommandError, DeployError, Deployed, Engine, EngineBuilder, ForkRequest, Inbox, OpenError,
+    RunHandle, RunOutcome, StartError, StartRequest, Statistics, Update,
+};
+pub use kinds::{Context, Kind, TaskError};
 pub use surefoot_core as core;
+pub use surefoot_core::ids::RunId;
+pub use surefoot_core::run::{By, Command, Event, Record, RunStatus, TaskStatus};
 pub use surefoot_store as store;
