@@ -33,10 +33,9 @@ impl Exit {
             RunStatus::Completed => Exit::Ok,
             RunStatus::Failed => Exit::Failed,
             RunStatus::Cancelled => Exit::Cancelled,
-            RunStatus::Pending
-            | RunStatus::Running
-            | RunStatus::Paused
-            | RunStatus::Cancelling => Exit::StillRunning,
+            RunStatus::Pending | RunStatus::Running | RunStatus::Paused | RunStatus::Cancelling => {
+                Exit::StillRunning
+            }
         }
     }
 }

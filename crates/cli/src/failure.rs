@@ -4,11 +4,11 @@
 use std::io::{ErrorKind, Write as _};
 
 use anstream::ColorChoice;
+use surefoot::core::run::Refusal;
+use surefoot::core::source::{nearest, oxford};
 use surefoot::inspect::{InspectError, ResolveError};
 use surefoot::store;
 use surefoot::{CommandError, OpenError, StartError};
-use surefoot::core::run::Refusal;
-use surefoot::core::source::{nearest, oxford};
 
 use crate::exit::Exit;
 use crate::output::style;
@@ -154,8 +154,9 @@ impl From<CommandError> for Failure {
             CommandError::Unreadable { run, reason } => {
                 InspectError::Unreadable { run, reason }.into()
             }
-            CommandError::Stopping => Failure::new(Exit::Conflict, "SF5033", message)
-                .hint("Run the command again."),
+            CommandError::Stopping => {
+                Failure::new(Exit::Conflict, "SF5033", message).hint("Run the command again.")
+            }
         }
     }
 }
@@ -195,11 +196,11 @@ impl From<StartError> for Failure {
         let message = error.to_string();
         match error {
             StartError::UnknownWorkflow { name, known } => {
-                Failure::new(Exit::NotFound, "SF5041", message).hint(
-                    suggestion(&name, &known, "there are").unwrap_or_else(|| {
-                        "None was deployed to this store. Run a file first: `surefoot run FILE`.".to_owned()
-                    }),
-                )
+                Failure::new(Exit::NotFound, "SF5041", message)
+                    .hint(suggestion(&name, &known, "there are").unwrap_or_else(|| {
+                    "None was deployed to this store. Run a file first: `surefoot run FILE`."
+                        .to_owned()
+                }))
             }
             StartError::UnknownVersion { version, known, .. } => {
                 Failure::new(Exit::NotFound, "SF5041", message)
@@ -215,8 +216,9 @@ impl From<StartError> for Failure {
             }
             StartError::KeyConflict { .. } => Failure::new(Exit::Conflict, "SF5044", message)
                 .hint("Use another key, or look at the run that has it: `surefoot show key:KEY`."),
-            StartError::Limit { .. } => Failure::new(Exit::Usage, "SF5038", message)
-                .hint("Pass large data by reference, or raise the limit under [limits] in surefoot.toml."),
+            StartError::Limit { .. } => Failure::new(Exit::Usage, "SF5038", message).hint(
+                "Pass large data by reference, or raise the limit under [limits] in surefoot.toml.",
+            ),
             StartError::ConcurrencyKey { .. } => Failure::new(Exit::Usage, "SF5042", message)
                 .hint("The key is computed from the input; see `concurrency` in the definition."),
             StartError::Fork { .. } => Failure::new(Exit::Usage, "SF5035", message)
@@ -224,8 +226,9 @@ impl From<StartError> for Failure {
             StartError::Definition { .. } => Failure::new(Exit::Rejected, "SF5045", message)
                 .hint("Deploy it again with this version of surefoot."),
             StartError::Store(error) => error.into(),
-            StartError::Stopping => Failure::new(Exit::Conflict, "SF5033", message)
-                .hint("Run the command again."),
+            StartError::Stopping => {
+                Failure::new(Exit::Conflict, "SF5033", message).hint("Run the command again.")
+            }
         }
     }
 }

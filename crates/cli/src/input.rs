@@ -132,8 +132,9 @@ pub fn reason(error: &std::io::Error) -> String {
 }
 
 fn usage(message: String) -> Failure {
-    Failure::new(Exit::Usage, "SF5004", message)
-        .hint("Example: -i order_id=o-1 -i 'items=[1, 2]' -i customer.name=Ada, or --input input.json")
+    Failure::new(Exit::Usage, "SF5004", message).hint(
+        "Example: -i order_id=o-1 -i 'items=[1, 2]' -i customer.name=Ada, or --input input.json",
+    )
 }
 
 #[cfg(test)]

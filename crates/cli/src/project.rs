@@ -26,7 +26,8 @@ pub struct Source {
 impl Source {
     pub fn read(path: &Path, context: &CheckContext) -> Result<Source> {
         let limit = if context.large { LARGE_DEFINITION_BYTES_MAX } else { DEFINITION_BYTES_MAX };
-        let length = std::fs::metadata(path).map_or(0, |it| if it.is_file() { it.len() } else { 0 });
+        let length =
+            std::fs::metadata(path).map_or(0, |it| if it.is_file() { it.len() } else { 0 });
         // A file far beyond the limit is not read to be told so.
         if length > 2 * limit as u64 {
             let message = format!("`{}` has {length} bytes; the limit is {limit}", path.display());
@@ -60,7 +61,11 @@ pub fn find(directory: &Path) -> Result<Vec<PathBuf>> {
             let name = entry.file_name().to_string_lossy().into_owned();
             // Links are not followed: they may lead in circles.
             let is_folder = entry.file_type().is_ok_and(|it| it.is_dir());
-            if is_folder && depth < DEPTH_MAX && !name.starts_with('.') && !SKIPPED.contains(&&*name) {
+            if is_folder
+                && depth < DEPTH_MAX
+                && !name.starts_with('.')
+                && !SKIPPED.contains(&&*name)
+            {
                 open.push((entry.path(), depth + 1));
             } else if !is_folder && ENDINGS.iter().any(|it| name.ends_with(it)) {
                 found.push(entry.path());
@@ -68,11 +73,16 @@ pub fn find(directory: &Path) -> Result<Vec<PathBuf>> {
         }
         if found.len() > FILES_MAX {
             let message = format!("there are more than {FILES_MAX} definitions below here");
-            return Err(Failure::new(Exit::Usage, "SF5005", message).hint("Name the files to check."));
+            return Err(
+                Failure::new(Exit::Usage, "SF5005", message).hint("Name the files to check.")
+            );
         }
     }
     found.sort();
-    Ok(found.into_iter().map(|it| it.strip_prefix("./").map_or_else(|_| it.clone(), Path::to_owned)).collect())
+    Ok(found
+        .into_iter()
+        .map(|it| it.strip_prefix("./").map_or_else(|_| it.clone(), Path::to_owned))
+        .collect())
 }
 
 /// Returns the only definition in the current directory, for commands that need one.

@@ -87,7 +87,8 @@ impl Session {
         if matches!(answer.trim(), "y" | "Y" | "yes") {
             return Ok(());
         }
-        Err(Failure::new(Exit::Cancelled, "SF5006", "nothing was done").hint("Answer y, or give --yes."))
+        Err(Failure::new(Exit::Cancelled, "SF5006", "nothing was done")
+            .hint("Answer y, or give --yes."))
     }
 }
 

@@ -4,8 +4,6 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-
-
 /// Writes a workflow to start from, with a test, a schema for editors and a README.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  surefoot init order shop")]
@@ -77,7 +75,9 @@ pub struct Graph {
 /// The run is kept in the store as it goes: after Ctrl-C or a crash, `--resume` goes on with it.
 /// Exits with 0 if it completed, 1 if it failed, 9 if it was cancelled.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  surefoot run order.surefoot.yaml -i order_id=o-1 -i 'items=[1,2]'")]
+#[command(
+    after_help = "Example:\n  surefoot run order.surefoot.yaml -i order_id=o-1 -i 'items=[1,2]'"
+)]
 pub struct Run {
     /// The definition. Defaults to the only *.surefoot.yaml here.
     pub file: Option<PathBuf>,
@@ -126,4 +126,39 @@ pub struct Request {
     /// Higher goes first.
     #[arg(long, allow_negative_numbers = true)]
     pub priority: Option<i32>,
+}
+
+/// Converts a definition from elsewhere and lists what was changed.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  surefoot convert montage.json --time-scale 0.001 --to montage.surefoot.yaml"
+)]
+pub struct Convert {
+    pub file: PathBuf,
+    /// What the file is.
+    #[arg(long, default_value = "auto")]
+    pub from: ConvertFrom,
+    /// Makes runtimes shorter or longer: 0.001 makes a second of 1000.
+    #[arg(long, default_value_t = 1.0)]
+    pub time_scale: f64,
+    /// What tasks become.
+    #[arg(long, default_value = "wait")]
+    pub kind: ConvertTo,
+    /// Writes the definition here instead of to standard output.
+    #[arg(long = "to", value_name = "FILE")]
+    pub to_file: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ConvertFrom {
+    Auto,
+    Wfcommons,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ConvertTo {
+    /// A wait as long as the task ran.
+    Wait,
+    /// Nothing, at once.
+    Transform,
 }

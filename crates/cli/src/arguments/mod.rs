@@ -5,8 +5,6 @@ mod author;
 mod runs;
 mod things;
 
-
-
 use anstream::ColorChoice;
 use clap::builder::styling::Styles;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -123,6 +121,7 @@ pub enum Command {
     Check(Check),
     Run(Run),
     Graph(Graph),
+    Convert(Convert),
     // Runs.
     Start(Start),
     #[command(visible_alias = "list")]
@@ -144,4 +143,3 @@ pub enum Command {
     Completions(Completions),
     Help(Help),
 }
-

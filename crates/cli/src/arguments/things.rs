@@ -20,10 +20,7 @@ pub enum TaskAction {
     /// Lists the tasks that wait for people.
     Ls,
     /// Shows what is asked, and who has voted.
-    Show {
-        run: String,
-        task: Option<String>,
-    },
+    Show { run: String, task: Option<String> },
     /// Approves.
     Approve(Vote),
     /// Rejects.

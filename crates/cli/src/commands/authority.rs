@@ -85,7 +85,10 @@ pub fn report(session: &Session, done: &Done, did: &str, status: RunStatus) -> R
     }
     session.output.text(&format!("{did} {}: now {status}\n", done.run))?;
     if !done.elsewhere && !status.is_terminal() {
-        session.output.say(format!("nothing executes it now; go on with `surefoot run --resume {}`", done.run));
+        session.output.say(format!(
+            "nothing executes it now; go on with `surefoot run --resume {}`",
+            done.run
+        ));
     }
     Ok(())
 }
@@ -97,13 +100,19 @@ pub async fn status(session: &Session, run: RunId) -> Result<RunStatus> {
 }
 
 /// Finds a task of a run by its path, or says which was meant.
-pub fn task_named(run: &surefoot::core::run::Run, path: &str) -> Result<surefoot::core::run::TaskId> {
+pub fn task_named(
+    run: &surefoot::core::run::Run,
+    path: &str,
+) -> Result<surefoot::core::run::TaskId> {
     run.find(path).ok_or_else(|| {
         let known: Vec<String> = (0..run.state().tasks.len() as u32)
             .map(|it| run.path(surefoot::core::run::TaskId(it)))
             .collect();
-        let failure =
-            Failure::new(Exit::NotFound, "SF5035", format!("run {} has no task `{path}`", run.id()));
+        let failure = Failure::new(
+            Exit::NotFound,
+            "SF5035",
+            format!("run {} has no task `{path}`", run.id()),
+        );
         match nearest(path, known.iter().map(String::as_str)) {
             Some(near) => failure.hint(format!("did you mean `{near}`?")),
             None => failure.hint(format!("See its tasks with `surefoot show {}`.", run.id())),

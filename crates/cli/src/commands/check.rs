@@ -19,7 +19,7 @@ use crate::session::Session;
 pub fn check(session: &Session, arguments: &Check) -> Result<Exit> {
     let started = Instant::now();
     let files = if arguments.files.is_empty() { found()? } else { arguments.files.clone() };
-    let databases = session.settings.engine.databases.databases.keys().cloned().collect();
+    let databases = session.settings.engine.databases.keys().cloned().collect();
     let context = CheckContext {
         large: arguments.large || session.settings.engine.allow_large,
         databases: Some(databases),
@@ -51,8 +51,11 @@ pub fn check(session: &Session, arguments: &Check) -> Result<Exit> {
         }
     }
     if report == Report::Json {
-        session.output.value(&json!({"files": files.len(), "errors": tally.errors,
-            "warnings": tally.warnings, "problems": found}), "")?;
+        session.output.value(
+            &json!({"files": files.len(), "errors": tally.errors,
+            "warnings": tally.warnings, "problems": found}),
+            "",
+        )?;
     } else {
         session.output.say(tally.summary(files.len(), started));
     }
@@ -138,7 +141,11 @@ fn github(session: &Session, source: &Source) -> Result<()> {
         let help = problem.help.as_deref().map_or_else(String::new, |it| format!(" ({it})"));
         let message = escaped(&format!("{}{help}", problem.message));
         let file = escaped(&source.name()).replace(':', "%3A").replace(',', "%2C");
-        writeln!(out, "::{word} file={file},line={line},col={column},title={}::{message}", problem.code)?;
+        writeln!(
+            out,
+            "::{word} file={file},line={line},col={column},title={}::{message}",
+            problem.code
+        )?;
     }
     Ok(())
 }

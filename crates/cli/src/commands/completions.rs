@@ -23,10 +23,12 @@ pub fn completions(arguments: &Completions) -> Result<Exit> {
             .hint("Write the script into its start-up file: `surefoot completions SHELL >> FILE`.")
     })?;
     let folder = path.parent().unwrap_or(&path);
-    std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&path, script)).map_err(|error| {
-        let message = format!("{} cannot be written: {error}", path.display());
-        Failure::new(Exit::Usage, "SF5009", message).hint("Check the directory's permissions.")
-    })?;
+    std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&path, script)).map_err(
+        |error| {
+            let message = format!("{} cannot be written: {error}", path.display());
+            Failure::new(Exit::Usage, "SF5009", message).hint("Check the directory's permissions.")
+        },
+    )?;
     let note = match arguments.shell {
         Shell::Zsh => " (its directory must be in `fpath` before `compinit`)",
         _ => "",

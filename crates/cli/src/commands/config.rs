@@ -34,7 +34,9 @@ fn explain(session: &Session, key: &str) -> Result<()> {
     if !session.output.is_for_people() {
         let list: Vec<_> = all
             .iter()
-            .map(|it| (key.to_owned(), json!({"source": it.source, "value": masked(key, &it.value)})))
+            .map(|it| {
+                (key.to_owned(), json!({"source": it.source, "value": masked(key, &it.value)}))
+            })
             .collect();
         return session.output.list(&list);
     }
@@ -54,7 +56,9 @@ fn show(session: &Session) -> Result<()> {
     let held = session.settings.origins.iter().filter_map(|(key, all)| Some((key, all.first()?)));
     if !session.output.is_for_people() {
         let value = held
-            .map(|(key, it)| (key.clone(), json!({"value": masked(key, &it.value), "source": it.source})))
+            .map(|(key, it)| {
+                (key.clone(), json!({"value": masked(key, &it.value), "source": it.source}))
+            })
             .collect::<serde_json::Map<_, _>>();
         return session.output.value(&value.into(), "");
     }
@@ -73,10 +77,11 @@ fn set(session: &Session, key: &str, value: &str, user: bool) -> Result<()> {
     if !known && !is_open {
         return Err(unknown_key(key));
     }
-    let path = file_to_set(&session.settings.project, user, &session.variables).ok_or_else(|| {
-        Failure::new(Exit::Usage, "SF5024", "there is no place for the user's configuration")
-            .hint("Set HOME or XDG_CONFIG_HOME.")
-    })?;
+    let path =
+        file_to_set(&session.settings.project, user, &session.variables).ok_or_else(|| {
+            Failure::new(Exit::Usage, "SF5024", "there is no place for the user's configuration")
+                .hint("Set HOME or XDG_CONFIG_HOME.")
+        })?;
     let told = |error: std::io::Error| {
         let message = format!("{} cannot be written: {error}", path.display());
         Failure::new(Exit::Usage, "SF5024", message).hint("Check the permissions of its directory.")
@@ -87,10 +92,12 @@ fn set(session: &Session, key: &str, value: &str, user: bool) -> Result<()> {
         Err(error) => return Err(told(error)),
     };
     let parsed = parse_or_text(value);
-    let shown = toml::Value::try_from(&parsed).map_or_else(|_| format!("{value:?}"), |it| it.to_string());
+    let shown =
+        toml::Value::try_from(&parsed).map_or_else(|_| format!("{value:?}"), |it| it.to_string());
     let after = with_line(&before, key, &shown);
     if let Err(error) = after.parse::<toml::Table>() {
-        let message = format!("{} would be broken by `{key} = {shown}`: {}", path.display(), error.message());
+        let message =
+            format!("{} would be broken by `{key} = {shown}`: {}", path.display(), error.message());
         return Err(Failure::new(Exit::Usage, "SF5024", message).hint("Edit the file by hand."));
     }
     if let Some(folder) = path.parent() {
@@ -105,7 +112,8 @@ fn set(session: &Session, key: &str, value: &str, user: bool) -> Result<()> {
 fn with_line(text: &str, key: &str, value: &str) -> String {
     let (table, name) = key.rsplit_once('.').unwrap_or(("", key));
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
-    let header = |line: &str| Some(line.trim().strip_prefix('[')?.split(']').next()?.trim().to_owned());
+    let header =
+        |line: &str| Some(line.trim().strip_prefix('[')?.split(']').next()?.trim().to_owned());
     let start = match table {
         "" => Some(0),
         _ => lines.iter().position(|it| header(it).as_deref() == Some(table)).map(|it| it + 1),
@@ -139,8 +147,14 @@ mod tests {
     #[test]
     fn a_line_goes_where_it_belongs() {
         assert_eq!(with_line("", "store", "\"a\""), "store = \"a\"\n");
-        assert_eq!(with_line("# c\n[limits]\nslots = 1 # x\n", "limits.slots", "2"), "# c\n[limits]\nslots = 2\n");
+        assert_eq!(
+            with_line("# c\n[limits]\nslots = 1 # x\n", "limits.slots", "2"),
+            "# c\n[limits]\nslots = 2\n"
+        );
         assert_eq!(with_line("[http]\n", "limits.slots", "2"), "[http]\n\n[limits]\nslots = 2\n");
-        assert_eq!(with_line("[limits]\na = 1\n", "store", "\"x\""), "store = \"x\"\n[limits]\na = 1\n");
+        assert_eq!(
+            with_line("[limits]\na = 1\n", "store", "\"x\""),
+            "store = \"x\"\n[limits]\na = 1\n"
+        );
     }
 }

@@ -38,7 +38,8 @@ pub fn painted(session: &Session, plan: &Plan, statuses: &Statuses, format: Pict
 /// Returns the plan of a workflow in a file: of the named one, or of the only one.
 pub fn plan_in(session: &Session, source: &Source, workflow: Option<&str>) -> Result<Arc<Plan>> {
     reject_errors(session, source)?;
-    let plans: Vec<&Arc<Plan>> = source.documents.iter().filter_map(|it| it.plan.as_ref()).collect();
+    let plans: Vec<&Arc<Plan>> =
+        source.documents.iter().filter_map(|it| it.plan.as_ref()).collect();
     let known: Vec<String> = plans.iter().map(|it| it.workflow.clone()).collect();
     let missing = |message: String, hint: Option<String>| {
         Failure::new(Exit::NotFound, "SF5041", message).hint(hint.unwrap_or_default())
@@ -49,14 +50,12 @@ pub fn plan_in(session: &Session, source: &Source, workflow: Option<&str>) -> Re
             let message = format!("`{}` has {} workflows", source.name(), plans.len());
             Err(missing(message, Some(format!("Name one of them: {}.", known.join(", ")))))
         }
-        (Some(name), _) => plans
-            .iter()
-            .find(|it| it.workflow == name)
-            .map(|it| (*it).clone())
-            .ok_or_else(|| {
+        (Some(name), _) => {
+            plans.iter().find(|it| it.workflow == name).map(|it| (*it).clone()).ok_or_else(|| {
                 let message = format!("`{}` has no workflow `{name}`", source.name());
                 missing(message, suggestion(name, &known, "there are"))
-            }),
+            })
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use surefoot::core::ids::{RUN_ID_LEN, RunId};
 use surefoot::core::source::nearest;
-use surefoot::store::{RunFilter, RunRow, Store};
+use surefoot::store::{RunFilter, RunRow};
 use surefoot::{RunStatus, inspect};
 
 use crate::arguments::{Listing, Ls};
@@ -81,7 +81,8 @@ fn table(session: &Session, rows: &[RunRow], is_wide: bool) -> Table {
     let mut table = Table::new(&header);
     for row in rows {
         let started = row.started_at.unwrap_or(row.created_at);
-        let labels: Vec<String> = row.labels.iter().map(|(name, it)| format!("{name}={it}")).collect();
+        let labels: Vec<String> =
+            row.labels.iter().map(|(name, it)| format!("{name}={it}")).collect();
         let summary = row.summary.clone().unwrap_or_default();
         let mut cells = vec![
             row.status.clone(),
@@ -93,7 +94,11 @@ fn table(session: &Session, rows: &[RunRow], is_wide: bool) -> Table {
             if is_wide { summary } else { cut(&summary, SUMMARY_LEN_MAX) },
         ];
         if is_wide {
-            cells.extend([row.key.clone().unwrap_or_default(), row.actor.clone(), labels.join(" ")]);
+            cells.extend([
+                row.key.clone().unwrap_or_default(),
+                row.actor.clone(),
+                labels.join(" "),
+            ]);
         }
         table.row(status(&row.status).map_or(style::SOFT, style::run), cells);
     }
@@ -130,10 +135,15 @@ fn filter(query: &str) -> Result<RunFilter> {
     let mut filter = RunFilter::default();
     for word in query.split_whitespace() {
         let Some((name, value)) = word.split_once(':') else {
-            return Err(wrong(format!("`{word}` is not a filter: write name:value"), "Example: status:failed"));
+            return Err(wrong(
+                format!("`{word}` is not a filter: write name:value"),
+                "Example: status:failed",
+            ));
         };
         match name {
-            "status" => filter.statuses.extend(value.split(',').map(known_status).collect::<Result<Vec<_>>>()?),
+            "status" => filter
+                .statuses
+                .extend(value.split(',').map(known_status).collect::<Result<Vec<_>>>()?),
             "workflow" => filter.workflow = Some(value.to_owned()),
             "key" => filter.key = Some(value.to_owned()),
             "since" => filter.since = Some(since(value)?),
@@ -161,15 +171,18 @@ fn known_status(word: &str) -> Result<String> {
     if known.contains(&word) {
         return Ok(word.to_owned());
     }
-    let hint = nearest(word, known)
-        .map_or_else(|| format!("there are: {}", known.join(", ")), |it| format!("did you mean `{it}`?"));
+    let hint = nearest(word, known).map_or_else(
+        || format!("there are: {}", known.join(", ")),
+        |it| format!("did you mean `{it}`?"),
+    );
     Err(wrong(format!("there is no status `{word}`"), &hint))
 }
 
 fn since(text: &str) -> Result<u64> {
-    let age: surefoot::core::time::Duration = text
-        .parse()
-        .map_err(|error: surefoot::core::time::InvalidDuration| wrong(error.to_string(), "Example: since:1h"))?;
+    let age: surefoot::core::time::Duration =
+        text.parse().map_err(|error: surefoot::core::time::InvalidDuration| {
+            wrong(error.to_string(), "Example: since:1h")
+        })?;
     Ok(now().saturating_sub(age.as_millis()))
 }
 

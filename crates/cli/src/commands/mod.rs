@@ -4,16 +4,19 @@ mod authority;
 mod check;
 mod completions;
 mod config;
+mod convert;
 mod graph;
 mod help;
 mod init;
 mod logs;
 mod ls;
+mod mock;
 mod run;
 mod show;
 mod start;
 mod store;
 mod task;
+mod timeline;
 mod verbs;
 
 use surefoot::Command as Ask;
@@ -36,6 +39,7 @@ pub fn dispatch(arguments: Arguments) -> Result<Exit> {
         Command::Check(it) => check::check(session, &it),
         Command::Graph(it) => graph::graph(session, &it),
         Command::Run(it) => run::run(session, &it),
+        Command::Convert(it) => convert::convert(session, &it),
         Command::Start(it) => start::start(session, &it),
         Command::Ls(it) => ls::ls(session, &it),
         Command::Show(it) => show::show(session, &it),

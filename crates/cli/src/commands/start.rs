@@ -47,8 +47,9 @@ pub fn start(session: &Session, arguments: &Start) -> Result<Exit> {
 
 /// What a run is to be started with.
 pub fn request(session: &Session, workflow: &str, arguments: &Request) -> Result<StartRequest> {
-    let mut request =
-        StartRequest::new(workflow).input(input::of_request(arguments)?).actor(&session.settings.actor);
+    let mut request = StartRequest::new(workflow)
+        .input(input::of_request(arguments)?)
+        .actor(&session.settings.actor);
     request.key = arguments.key.clone();
     request.priority = arguments.priority;
     for label in &arguments.label {

@@ -47,7 +47,9 @@ async fn info(session: &Session) -> Result<Exit> {
     ];
     let text: String = rows
         .iter()
-        .map(|(name, value)| format!("{} {}\n", style::paint(style::NAME, format!("{name:<12}")), value.trim()))
+        .map(|(name, value)| {
+            format!("{} {}\n", style::paint(style::NAME, format!("{name:<12}")), value.trim())
+        })
         .collect();
     session.output.text(&text)?;
     Ok(Exit::Ok)
@@ -58,16 +60,24 @@ async fn verify(session: &Session) -> Result<Exit> {
     let found = session.reader()?.verify().await?;
     let failed = !found.is_empty();
     if !session.output.is_for_people() {
-        let list: Vec<_> =
-            found.iter().map(|it| (it.what.clone(), serde_json::to_value(it).unwrap_or_default())).collect();
+        let list: Vec<_> = found
+            .iter()
+            .map(|it| (it.what.clone(), serde_json::to_value(it).unwrap_or_default()))
+            .collect();
         session.output.list(&list)?;
     } else {
         for damage in &found {
             let run = damage.run.map_or_else(String::new, |it| format!("run {it}: "));
-            session.output.text(&format!("damaged: {run}{}\n  hint: {}\n", damage.what, damage.hint))?;
+            session
+                .output
+                .text(&format!("damaged: {run}{}\n  hint: {}\n", damage.what, damage.hint))?;
         }
     }
-    let count = if failed { format!("{} found damaged", found.len()) } else { "everything is in order".to_owned() };
+    let count = if failed {
+        format!("{} found damaged", found.len())
+    } else {
+        "everything is in order".to_owned()
+    };
     session.output.say(format!("{count} after {}", time::took(now().saturating_sub(started))));
     Ok(if failed { Exit::Failed } else { Exit::Ok })
 }
@@ -85,9 +95,10 @@ async fn backup(session: &Session, path: &Path) -> Result<Exit> {
 }
 
 async fn gc(session: &Session, older_than: &str, dry_run: bool) -> Result<Exit> {
-    let age: Duration = older_than.parse().map_err(|error: surefoot::core::time::InvalidDuration| {
-        Failure::new(Exit::Usage, "SF5004", error.to_string()).hint("Example: --older-than 30d")
-    })?;
+    let age: Duration =
+        older_than.parse().map_err(|error: surefoot::core::time::InvalidDuration| {
+            Failure::new(Exit::Usage, "SF5004", error.to_string()).hint("Example: --older-than 30d")
+        })?;
     let ended_before = now().saturating_sub(age.as_millis());
     if dry_run {
         let ended = ended_runs(session, ended_before).await?;
@@ -110,7 +121,12 @@ async fn gc(session: &Session, older_than: &str, dry_run: bool) -> Result<Exit> 
     }
     store.close().await?;
     if session.output.is_for_people() {
-        let text = format!("removed {} runs, {} records, {}\n", total.runs, total.records, bytes(total.bytes_freed));
+        let text = format!(
+            "removed {} runs, {} records, {}\n",
+            total.runs,
+            total.records,
+            bytes(total.bytes_freed)
+        );
         session.output.text(&text)?;
     } else {
         session.output.value(&json!(total), "")?;
@@ -125,7 +141,8 @@ async fn ended_runs(session: &Session, ended_before: u64) -> Result<u64> {
     let mut count = 0;
     loop {
         let rows = store.runs(&filter).await?;
-        count += rows.iter().filter(|it| it.ended_at.is_some_and(|at| at < ended_before)).count() as u64;
+        count +=
+            rows.iter().filter(|it| it.ended_at.is_some_and(|at| at < ended_before)).count() as u64;
         match rows.last() {
             Some(last) if rows.len() == 1000 => filter.before = Some(last.id),
             _ => return Ok(count),

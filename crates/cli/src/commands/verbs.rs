@@ -85,7 +85,11 @@ async fn available(session: &Session, run: &str) -> Result<Exit> {
     for way in run.transitions(now()) {
         let is_event = !way.on.starts_with("after ") && way.on != "done" && way.on != "failed";
         if is_event {
-            rows.push((way.on.clone(), format!("{} → {}: {}", way.from, way.to, way.why), way.open));
+            rows.push((
+                way.on.clone(),
+                format!("{} → {}: {}", way.from, way.to, way.why),
+                way.open,
+            ));
         }
     }
     if !session.output.is_for_people() {
@@ -99,7 +103,11 @@ async fn available(session: &Session, run: &str) -> Result<Exit> {
         return Ok(Exit::Ok);
     }
     if rows.is_empty() {
-        session.output.say(format!("run {} ({}) waits for no signal", run.id(), run.state().status));
+        session.output.say(format!(
+            "run {} ({}) waits for no signal",
+            run.id(),
+            run.state().status
+        ));
     }
     for (name, why, open) in rows {
         let mark = if open { "available" } else { "closed   " };
@@ -121,8 +129,12 @@ pub fn retry(session: &Session, arguments: &Retry) -> Result<Exit> {
     let input = input::json(input)?;
     wait(async {
         let Authority::Here(engine) = authority::authority(session).await? else {
-            return Err(Failure::new(Exit::Conflict, "SF5011", "a fork needs the store for itself")
-                .hint("Stop the process that owns it, or start a run with `surefoot start`."));
+            return Err(Failure::new(
+                Exit::Conflict,
+                "SF5011",
+                "a fork needs the store for itself",
+            )
+            .hint("Stop the process that owns it, or start a run with `surefoot start`."));
         };
         let old = inspect::resolve(&**engine.store(), &arguments.run).await?;
         let request = ForkRequest {

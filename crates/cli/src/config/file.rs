@@ -25,7 +25,9 @@ pub fn read(path: &Path) -> Result<File> {
     let place = Place { path, text: text(path, &bytes)? };
     let root = DeTable::parse(place.text).map_err(|error| place.wrong(&error))?;
     let mut engine = root.clone();
-    engine.get_mut().retain(|key, _| !is_own(key.get_ref()));
+    for key in OWN.iter().chain(&["profile"]) {
+        engine.get_mut().remove(*key);
+    }
     let deserializer = toml::Deserializer::from(engine);
     surefoot::Config::deserialize(deserializer).map_err(|error| place.wrong(&error))?;
     check_own(root.get_ref(), &place, &[])?;
@@ -40,10 +42,6 @@ pub fn read(path: &Path) -> Result<File> {
     Ok(File { values, profiles })
 }
 
-fn is_own(key: &str) -> bool {
-    OWN.contains(&key) || key == "profile"
-}
-
 /// Keys of the command are texts; profiles hold nothing else.
 fn check_own(table: &DeTable<'_>, place: &Place<'_>, inside: &[&str]) -> Result<()> {
     for (key, value) in table {
@@ -52,7 +50,10 @@ fn check_own(table: &DeTable<'_>, place: &Place<'_>, inside: &[&str]) -> Result<
             let profiles = value.get_ref().as_table().into_iter().flatten();
             for (profile, table) in profiles {
                 let Some(table) = table.get_ref().as_table() else {
-                    return Err(place.mistake(profile, format!("`profile.{}` must be a table", profile.get_ref())));
+                    return Err(place.mistake(
+                        profile,
+                        format!("`profile.{}` must be a table", profile.get_ref()),
+                    ));
                 };
                 check_own(table, place, &["profile", profile.get_ref()])?;
             }

@@ -214,7 +214,11 @@ fn find_upwards(here: &Path) -> Option<PathBuf> {
 }
 
 /// Where `config set` writes.
-pub fn file_to_set(project: &Path, user: bool, variables: &BTreeMap<String, String>) -> Option<PathBuf> {
+pub fn file_to_set(
+    project: &Path,
+    user: bool,
+    variables: &BTreeMap<String, String>,
+) -> Option<PathBuf> {
     if user { user_file(variables) } else { Some(project.join(FILE_NAME)) }
 }
 

@@ -45,9 +45,8 @@ fn excerpt<'a>(
     source: &'a str,
     file: &'a str,
 ) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
-    let primary = AnnotationKind::Primary
-        .span(range(problem.label.span, source))
-        .label(&*problem.label.text);
+    let primary =
+        AnnotationKind::Primary.span(range(problem.label.span, source)).label(&*problem.label.text);
     let related = problem
         .related
         .iter()

@@ -70,7 +70,8 @@ fn inline(value: &Value) -> String {
 /// Plain where no reader could take it for something else, else as JSON, which YAML reads too.
 fn text(text: &str) -> String {
     let starts = text.starts_with(|it: char| it.is_ascii_alphabetic() || it == '_');
-    let is_safe = |it: char| it.is_ascii_alphanumeric() || matches!(it, '_' | '-' | '.' | '/' | '@');
+    let is_safe =
+        |it: char| it.is_ascii_alphanumeric() || matches!(it, '_' | '-' | '.' | '/' | '@');
     let words = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"];
     let is_word = words.iter().any(|it| it.eq_ignore_ascii_case(text));
     if starts && text.chars().all(is_safe) && !is_word {
