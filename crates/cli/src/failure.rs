@@ -196,11 +196,12 @@ impl From<StartError> for Failure {
         let message = error.to_string();
         match error {
             StartError::UnknownWorkflow { name, known } => {
-                Failure::new(Exit::NotFound, "SF5041", message)
-                    .hint(suggestion(&name, &known, "there are").unwrap_or_else(|| {
-                    "None was deployed to this store. Run a file first: `surefoot run FILE`."
-                        .to_owned()
-                }))
+                Failure::new(Exit::NotFound, "SF5041", message).hint(
+                    suggestion(&name, &known, "there are").unwrap_or_else(|| {
+                        "None was deployed to this store. Run a file first: `surefoot run FILE`."
+                            .to_owned()
+                    }),
+                )
             }
             StartError::UnknownVersion { version, known, .. } => {
                 Failure::new(Exit::NotFound, "SF5041", message)

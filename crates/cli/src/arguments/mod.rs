@@ -129,9 +129,17 @@ pub enum Command {
     Show(Show),
     Logs(Logs),
     Signal(Signal),
+    /// Ends a run, with compensation and `finally`.
+    #[command(after_help = "Example:\n  surefoot cancel @latest --reason 'wrong order'")]
     Cancel(Verb),
+    /// Ends a run at once, without compensation and `finally`.
+    #[command(after_help = "Example:\n  surefoot kill 01M7ZY86MJ --yes")]
     Kill(Verb),
+    /// Starts nothing new in a run; what runs may end.
+    #[command(after_help = "Example:\n  surefoot pause @latest")]
     Pause(Verb),
+    /// Goes on with a paused run.
+    #[command(after_help = "Example:\n  surefoot resume @latest")]
     Resume(Verb),
     Retry(Retry),
     Skip(Skip),

@@ -112,7 +112,7 @@ pub struct Signal {
     pub who: Who,
 }
 
-/// cancel, kill, pause and resume.
+// What cancel, kill, pause and resume take.
 #[derive(Debug, Args)]
 pub struct Verb {
     /// An id or a unique part of its start, @latest, @latest-failed or key:KEY.

@@ -73,6 +73,7 @@ pub const TEMPLATES: &[Template] = &[
         "three bookings; when the last fails, the others are undone",
         "saga.surefoot.yaml",
         "saga.surefoot-test.yaml",
+        "surefoot.toml",
         "README.md"
     ),
     template!(

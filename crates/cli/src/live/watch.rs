@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use surefoot::core::ids::RunId;
 use surefoot::core::run::{Event, Run};
 use surefoot::store::Store;
-use surefoot::{Engine, RunStatus, TaskStatus, Update, inspect};
+use surefoot::{Engine, Record, RunStatus, TaskStatus, Update, inspect};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -42,18 +42,23 @@ pub struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
+    /// Follows a run from its first record on, or, if it was taken up again, from now on.
     pub async fn new(
         session: &'a Session,
         engine: &'a Engine,
         updates: Receiver<Update>,
         id: RunId,
+        from_start: bool,
     ) -> Result<Watch<'a>> {
-        let mut run = inspect::load(&**engine.store(), id).await?;
-        // The first lines tell the history; a run that is taken up again tells only the rest.
-        if run.state().records <= 1 {
-            run.follow(&[]);
+        let store: &dyn Store = &**engine.store();
+        let run = inspect::load(store, id).await?;
+        let watch = Watch { session, engine, updates, run, drawn: 0 };
+        if from_start {
+            let mut records = inspect::history(store, id).await?;
+            records.truncate(watch.run.state().records as usize);
+            watch.tell(&records)?;
         }
-        Ok(Watch { session, engine, updates, run, drawn: 0 })
+        Ok(watch)
     }
 
     pub fn run(&self) -> &Run {
@@ -110,11 +115,16 @@ impl<'a> Watch<'a> {
         if self.session.output.is_live {
             return self.redraw();
         }
-        if self.session.output.quiet {
+        self.tell(&records)
+    }
+
+    /// Writes a line for each change, where nothing can be redrawn.
+    fn tell(&self, records: &[Record]) -> Result<()> {
+        if self.session.output.quiet || self.session.output.is_live {
             return Ok(());
         }
         let mut err = self.session.output.err();
-        for record in &records {
+        for record in records {
             for event in record.events.iter().filter(|it| is_told(it)) {
                 let (word, task, detail) = self.run.describe(event);
                 let time = clock(record.at, self.session.output.time);
@@ -124,11 +134,11 @@ impl<'a> Watch<'a> {
             }
         }
         drop(err);
-        self.tell_questions(&records)
+        self.tell_questions(records)
     }
 
     /// In a pipe, what is asked of people is said once, with the command that answers it.
-    fn tell_questions(&self, records: &[surefoot::Record]) -> Result<()> {
+    fn tell_questions(&self, records: &[Record]) -> Result<()> {
         let asks = |it: &Event| matches!(it, Event::Waiting { .. } | Event::Moved { .. });
         if records.iter().flat_map(|it| &it.events).any(asks) {
             let text = tree::answers(&self.run);

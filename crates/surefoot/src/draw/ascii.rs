@@ -87,7 +87,7 @@ impl Sheet<'_> {
             (0..layers.len()).map(|it| channel::route(&self.pieces(it))).collect();
         let mut tops = vec![0];
         for (layer, (nets, rows)) in layers.iter().zip(&channels) {
-            let gap = if nets.is_empty() { 0 } else { rows.max(&1) + 1 };
+            let gap = if nets.is_empty() { 0 } else { rows + 1 };
             tops.push(tops[tops.len() - 1] + self.height(layer) + gap);
         }
         let right = |it: u32| self.left(it) + self.width(it);
