@@ -9,12 +9,13 @@ use surefoot::{Context, DeployError, Engine, RunId, StartRequest, TaskError, ins
 use tokio::time::{Duration, sleep};
 
 use super::crash::Moment;
+use super::proof;
 use super::stock::{self, Stock};
 use crate::exit::Exit;
 use crate::failure::{Failure, Result};
 use crate::live::{Ending, Watch};
 use crate::output::time::now;
-use crate::session::{PROGRAM, Session};
+use crate::session::Session;
 
 const SOURCE: &str =
     include_str!("../../../../examples/order_processing/order_processing.surefoot.yaml");
@@ -90,6 +91,7 @@ pub async fn run(
     shop_url: &str,
     crash: Option<Moment>,
 ) -> Result<Run> {
+    let told = records_of(session, order).await;
     let engine = open(session, order).await?;
     let (updates, alarms) = (engine.subscribe(), engine.subscribe());
     let deployed = engine.deploy_draft(SOURCE).await.map_err(|error| match error {
@@ -101,16 +103,22 @@ pub async fn run(
         let task = task_of(&engine, id, moment.task()).await?;
         tokio::spawn(moment.strike(id, task, alarms, order.ledger()));
     }
-    let mut watch = Watch::new(session, &engine, updates, id).await?;
+    let mut watch = Watch::new(session, &engine, updates, id, told).await?;
     let ending = watch.until_end(None, false).await?;
+    let run = inspect::load(&**engine.store(), id).await?;
     engine.stop(Duration::from_secs(1)).await?;
     match ending {
-        Ending::Ended(_) => Ok(inspect::load(&*session.reader_of(&engine), id).await?),
+        Ending::Ended(_) => Ok(run),
         Ending::TimedOut | Ending::Idle | Ending::Interrupted => {
             session.output.say(format!("run {id} is kept; look at it with `surefoot show {id}`"));
             Err(Failure::told(Exit::Interrupted))
         }
     }
+}
+
+/// Returns how far the journal of an order has come, which another process has told of.
+async fn records_of(session: &Session, order: &Order) -> u64 {
+    proof::run_of(session, order).await.map_or(0, |it| it.state().records)
 }
 
 async fn open(session: &Session, order: &Order) -> Result<Engine> {
@@ -120,7 +128,6 @@ async fn open(session: &Session, order: &Order) -> Result<Engine> {
     config.databases.insert("shop".to_owned(), DatabaseConfig { url, max_connections: 4 });
     let engine = session
         .builder(false)
-        .program(PROGRAM)
         .config(config)
         .handler("validate_order", validate)
         .open();

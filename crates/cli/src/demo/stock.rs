@@ -17,12 +17,13 @@ pub fn fill(path: &Path) -> Result<()> {
 }
 
 pub fn read(path: &Path) -> Result<Stock> {
-    let all = || {
-        let database = Connection::open(path)?;
-        let mut query = database.prepare("SELECT sku, quantity FROM stock")?;
-        query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
-    };
-    all().map_err(|it| unusable(path, &it))
+    shelves(path).map_err(|it| unusable(path, &it))
+}
+
+fn shelves(path: &Path) -> rusqlite::Result<Stock> {
+    let database = Connection::open(path)?;
+    let mut query = database.prepare("SELECT sku, quantity FROM stock")?;
+    query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
 }
 
 fn unusable(path: &Path, error: &rusqlite::Error) -> Failure {

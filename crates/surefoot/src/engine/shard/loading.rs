@@ -35,7 +35,8 @@ impl Shard {
             let some = store.active(SHARD, after, RUNS_AT_ONCE).await?;
             let Some(last) = some.last().copied() else { break };
             for run in some {
-                self.load_for(run, Command::Recover, By::engine(), Reply::Nobody);
+                // Loading a run recovers it.
+                self.load_for(run, Command::Advance, By::engine(), Reply::Nobody);
             }
             after = Some(last);
         }
