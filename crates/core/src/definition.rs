@@ -266,6 +266,25 @@ pub struct Rate {
     pub per: Duration,
 }
 
+/// Starts of one period that a rate may name.
+pub const RATE_COUNT_MAX: u32 = 1_000_000;
+
+impl std::str::FromStr for Rate {
+    type Err = ();
+
+    /// Reads `10/s`, `100/m` or `5/10s`.
+    fn from_str(text: &str) -> Result<Rate, ()> {
+        let (count, period) = text.split_once('/').ok_or(())?;
+        let count = count.trim().parse().ok();
+        let count = count.filter(|it| (1..=RATE_COUNT_MAX).contains(it)).ok_or(())?;
+        let period = period.trim();
+        let has_number = period.starts_with(|it: char| it.is_ascii_digit());
+        let per: Result<Duration, _> =
+            if has_number { period.parse() } else { format!("1{period}").parse() };
+        per.ok().filter(|it| it.0 > 0).map(|per| Rate { count, per }).ok_or(())
+    }
+}
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnLimit {

@@ -66,7 +66,8 @@ impl VirtualClock {
     /// # Panics
     /// If the text is not an instant: it is written by the author of a test.
     pub fn at(instant: &str) -> VirtualClock {
-        let instant: jiff::Timestamp = instant.parse().expect("an instant such as 2027-01-01T00:00:00Z");
+        let instant: jiff::Timestamp =
+            instant.parse().expect("an instant such as 2027-01-01T00:00:00Z");
         VirtualClock(Mutex::new(instant.as_millisecond().max(0) as u64))
     }
 }

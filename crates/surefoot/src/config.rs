@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use surefoot_core::limits::Limits;
 
+use crate::kinds::{EmitConfig, FileConfig, HttpConfig, ShellConfig, SqlConfig};
+
 /// Everything that an engine can be told. Every field has a default.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -14,6 +16,16 @@ pub struct Config {
     /// Limits by kind of task, such as `[kinds.http] limit = 20`.
     pub kinds: BTreeMap<String, KindLimit>,
     pub secrets: SecretsConfig,
+    pub http: HttpConfig,
+    /// By the name that `sql` tasks use.
+    pub databases: SqlConfig,
+    pub files: FileConfig,
+    pub shell: ShellConfig,
+    pub emit: EmitConfig,
+    /// Allows definitions of generated size (100,000 tasks, 64 MiB).
+    pub allow_large: bool,
+    /// Starts runs whose handlers this process does not have.
+    pub allow_unknown_handlers: bool,
 }
 
 /// How much of one kind of task may go on.

@@ -73,7 +73,10 @@ where
 
 fn read_input<I: DeserializeOwned>(task: &str, with: Value) -> Result<I, TaskError> {
     serde_json::from_value(with).map_err(|error| {
-        TaskError::fatal("bad_parameters", format!("the handler of `{task}` cannot take its input: {error}"))
+        TaskError::fatal(
+            "bad_parameters",
+            format!("the handler of `{task}` cannot take its input: {error}"),
+        )
     })
 }
 

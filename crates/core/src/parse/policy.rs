@@ -9,7 +9,6 @@ use crate::time::Duration;
 
 const PRIORITY_MAX: i64 = 100;
 const CONCURRENCY_MAX: u32 = 1_000_000;
-const RATE_COUNT_MAX: u32 = 1_000_000;
 /// Delays grow by this factor at most; what they grow to is bounded by `max_delay`.
 const MULTIPLIER_MAX: f64 = 1_000.0;
 
@@ -114,7 +113,7 @@ impl Parser {
     /// Reads `10/s`, `100/m` or `5/10s`.
     fn rate(&mut self, field: Field<'_>) -> Option<Spanned<Rate>> {
         let text = self.string(field)?;
-        let Some(rate) = rate(&text.value) else {
+        let Some(rate) = text.value.parse::<Rate>().ok() else {
             let message = format!("`{}`: `{}` is not a rate", field.name, text.value);
             let help = "write a number of starts and a period, such as 10/s, 100/m or 5/10s";
             self.report(Problem::error("SF1026", text.span, message).help(help));
@@ -122,16 +121,6 @@ impl Parser {
         };
         Some(Spanned::new(rate, text.span))
     }
-}
-
-fn rate(text: &str) -> Option<Rate> {
-    let (count, period) = text.split_once('/')?;
-    let count = count.trim().parse().ok().filter(|it| (1..=RATE_COUNT_MAX).contains(it))?;
-    let period = period.trim();
-    let has_number = period.starts_with(|it: char| it.is_ascii_digit());
-    let per: Duration =
-        if has_number { period.parse() } else { format!("1{period}").parse() }.ok()?;
-    (per.as_millis() > 0).then_some(Rate { count, per })
 }
 
 const BACKOFFS: [(&str, Backoff); 3] =
@@ -165,7 +154,11 @@ mod tests {
             ("10/0s", None),
             ("10/x", None),
         ] {
-            assert_eq!(rate(text).map(|it| (it.count, it.per.as_millis())), expected, "{text}");
+            assert_eq!(
+                text.parse::<Rate>().ok().map(|it| (it.count, it.per.as_millis())),
+                expected,
+                "{text}"
+            );
         }
     }
 }

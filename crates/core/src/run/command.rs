@@ -34,6 +34,11 @@ pub enum Command {
         attempt: u32,
         error: TaskError,
     },
+    /// The attempt is alive. Changes nothing that is kept.
+    Beat {
+        task: TaskId,
+        attempt: u32,
+    },
     /// Whoever had the attempt is gone.
     Lost {
         task: TaskId,
@@ -100,6 +105,7 @@ impl Command {
             Command::Dispatch { .. } => "dispatch",
             Command::Complete { .. } => "complete",
             Command::Fail { .. } => "fail",
+            Command::Beat { .. } => "heartbeat",
             Command::Lost { .. } => "lose",
             Command::Recover => "recover",
             Command::ChildStarted { .. } => "start a sub-run of",

@@ -108,6 +108,7 @@ impl Decider<'_, '_> {
             Command::Dispatch { task, worker } => self.dispatch_queued(task, worker),
             Command::Complete { task, attempt, output } => self.complete(task, attempt, output),
             Command::Fail { task, attempt, error } => self.fail_attempt(task, attempt, error),
+            Command::Beat { task, attempt } => self.beat(task, attempt),
             Command::Lost { task, attempt, reason } => self.lose(task, attempt, &reason),
             Command::ChildStarted { task, attempt, run } => self.await_child(task, attempt, run),
             Command::ChildEnded { task, run, status, output, error } => {
@@ -258,6 +259,9 @@ impl Decider<'_, '_> {
         run.index.touched.push(task);
         if let Some(due) = state.due {
             run.index.timers.push(Reverse((due, Timer::Task(task))));
+        }
+        if let Some(due) = run.beat_due(task) {
+            run.index.timers.push(Reverse((due, Timer::Beat(task))));
         }
         if before == after {
             return;

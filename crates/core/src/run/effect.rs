@@ -103,6 +103,7 @@ impl Run {
                 let is_mine = state.due == Some(due) || state.total_due() == Some(due);
                 !state.status.is_ended() && state.status != TaskStatus::Pending && is_mine && !held
             }
+            Timer::Beat(task) => self.beat_due(task).is_some_and(|it| it <= due),
             Timer::After(scope) => match &self.state.scope(scope).content {
                 ScopeContent::Machine { after, .. } => {
                     after.contains(&due) && self.is_current(scope) && !paused

@@ -231,6 +231,7 @@ impl Decider<'_, '_> {
             self.run.index.timers.pop();
             match timer {
                 Timer::Task(task) => self.task_due(task),
+                Timer::Beat(task) => self.beat_due(task),
                 Timer::After(scope) => self.after_due(scope),
                 Timer::Run => self.run_due(),
             }

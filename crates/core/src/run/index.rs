@@ -2,7 +2,7 @@
 //! holds. Thrown away and rebuilt at will; nothing here is stored.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap, VecDeque};
+use std::collections::{BTreeSet, BinaryHeap, HashMap, VecDeque};
 
 use super::Run;
 use super::event::{ScopeId, TaskId};
@@ -26,6 +26,8 @@ pub(super) struct Index {
     pub live: u32,
     /// Tasks whose effects may have changed in this decision.
     pub touched: Vec<TaskId>,
+    /// When running attempts were last heard of. Lost with the process, as they are.
+    pub beats: HashMap<TaskId, Millis>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -43,6 +45,8 @@ pub(super) struct ScopeIndex {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Timer {
     Task(TaskId),
+    /// A heartbeat may be missing.
+    Beat(TaskId),
     After(ScopeId),
     Run,
 }
@@ -66,8 +70,11 @@ impl Run {
     /// Derives everything from the state. Whatever an interrupted decision had left to look at is
     /// among the steps, because looking is idempotent.
     pub(super) fn rebuild_index(&mut self) {
-        let mut index =
-            Index { touched: std::mem::take(&mut self.index.touched), ..Index::default() };
+        let mut index = Index {
+            touched: std::mem::take(&mut self.index.touched),
+            beats: std::mem::take(&mut self.index.beats),
+            ..Index::default()
+        };
         index.tallies = vec![Tally::default(); self.state.tasks.len()];
         index.scopes = vec![ScopeIndex::default(); self.state.scopes.len()];
         for (number, scope) in self.state.scopes.iter().enumerate() {
@@ -111,6 +118,7 @@ impl Run {
             entry.open += u32::from(!state.status.is_ended());
             entry.active += u32::from(is_active(state.status));
             index.live += u32::from(self.is_live(task, state.status));
+            index.timers.extend(self.beat_due(task).map(|due| Reverse((due, Timer::Beat(task)))));
             index.timers.extend(state.due.map(|due| Reverse((due, Timer::Task(task)))));
             index.timers.extend(
                 state
@@ -122,6 +130,17 @@ impl Run {
                 index.steps.push_back(Step::Consider(task));
             }
         }
+    }
+
+    /// Returns when a running attempt that is not heard of again has been silent for too long.
+    pub(super) fn beat_due(&self, task: TaskId) -> Option<Millis> {
+        let state = self.state.task(task);
+        if state.status != TaskStatus::Running {
+            return None;
+        }
+        let silence = self.node(task).timeout.heartbeat.filter(|_| self.is_leaf(task))?;
+        let heard = self.index.beats.get(&task).copied().unwrap_or(0).max(state.since);
+        Some(heard + silence.0)
     }
 
     fn count_needs(&self, task: TaskId) -> Tally {

@@ -144,12 +144,15 @@ impl Run {
     }
 
     /// Returns the text that names the task for people and in idempotency keys, such as `pay`,
-    /// `group.check`, `reserve[3]`, `review#2`, `pay.compensate`.
+    /// `group.check`, `reserve[3]`, `review#2`, `pay:compensate`.
     pub fn path(&self, task: TaskId) -> String {
         let state = self.state.task(task);
         let scope = self.state.scope(state.scope);
-        let outer = scope.owner.map(|owner| self.path(owner));
         let id = &self.node(task).id;
+        if let Some(part) = self.part_name(state.scope) {
+            return format!("{part}:{id}");
+        }
+        let outer = scope.owner.map(|owner| self.path(owner));
         match (&scope.content, outer) {
             (ScopeContent::Map { .. }, outer) => {
                 format!("{}[{}]", outer.unwrap_or_default(), self.local(task))
@@ -161,12 +164,24 @@ impl Run {
         }
     }
 
+    /// Returns the name before the colon in paths of what is not the main part.
+    fn part_name(&self, id: ScopeId) -> Option<String> {
+        let scope = self.state.scope(id);
+        let composite = Some(CompositeId(scope.composite));
+        match scope.owner {
+            Some(owner) => self.is_undo(id).then(|| self.path(owner)),
+            None if composite == self.plan.on_failure => Some("on_failure".to_owned()),
+            None if composite == self.plan.finally => Some("finally".to_owned()),
+            None => None,
+        }
+    }
+
     /// Finds a task by its path. A state may be named without its visit.
     pub fn find(&self, path: &str) -> Option<TaskId> {
         let bare =
             |it: &str| it.split_once('#').map_or_else(|| it.to_owned(), |it| it.0.to_owned());
         let tasks = (0..self.state.tasks.len() as u32).rev().map(TaskId);
-        let name = path.rsplit('.').next().unwrap_or(path);
+        let name = path.rsplit(['.', ':']).next().unwrap_or(path);
         let name = name.split(['[', '#']).next().unwrap_or(name);
         tasks.filter(|task| &*self.node(*task).id == name).find(|task| {
             let full = self.path(*task);

@@ -1,11 +1,14 @@
 //! What a task does when its turn comes, and what becomes of an attempt.
 
+use std::cmp::Reverse;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::command::Refusal;
 use super::decide::{Decider, InlineLog, Want};
 use super::event::*;
+use super::index::Timer;
 use super::state::ScopeContent;
 use super::status::{RunStatus, TaskStatus};
 use super::view::Seen;
@@ -257,6 +260,23 @@ impl Decider<'_, '_> {
         let known = (task.0 as usize) < self.run.state.tasks.len();
         let task = if known { self.run.path(task) } else { format!("#{}", task.0) };
         Refusal::Stale { task, attempt }
+    }
+
+    pub fn beat(&mut self, task: TaskId, attempt: u32) -> Result<(), Refusal> {
+        self.hold_attempt(task, attempt)?;
+        let now = self.now();
+        self.run.index.beats.insert(task, now);
+        Ok(())
+    }
+
+    /// Looks whether a running attempt has been silent for too long.
+    pub fn beat_due(&mut self, task: TaskId) {
+        let Some(due) = self.run.beat_due(task) else { return };
+        if due <= self.now() {
+            self.attempt_timed_out(task, "heartbeat");
+        } else {
+            self.run.index.timers.push(Reverse((due, Timer::Beat(task))));
+        }
     }
 
     /// Decides between another attempt and failure.
@@ -517,12 +537,13 @@ fn timed_out(what: &str, node: &TaskPlan) -> TaskError {
     let (limit, text) = match what {
         "queue" => (node.timeout.queue, "found no slot"),
         "total" => (node.timeout.total, "did not end"),
+        "heartbeat" => (node.timeout.heartbeat, "was not heard of"),
         _ => (node.timeout.run.or(node.timeout.total), "took longer than its time-out"),
     };
     let length = limit.map_or_else(String::new, |it| format!(" within {it}"));
     let mut error = TaskError::new("timeout", format!("`{}` {text}{length}", node.id));
     error.details = json!({"timeout": what});
-    error.retryable = what == "run";
+    error.retryable = matches!(what, "run" | "heartbeat");
     error
 }
 

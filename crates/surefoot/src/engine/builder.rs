@@ -152,6 +152,7 @@ fn open_store(url: &str, program: &str) -> Result<Arc<dyn Store>, OpenError> {
 
 fn program_name() -> String {
     let path = std::env::current_exe().ok();
-    let name = path.as_deref().and_then(|it| it.file_name()).map(|it| it.to_string_lossy().into_owned());
+    let name =
+        path.as_deref().and_then(|it| it.file_name()).map(|it| it.to_string_lossy().into_owned());
     name.unwrap_or_else(|| "surefoot".to_owned())
 }

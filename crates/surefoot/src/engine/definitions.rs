@@ -39,7 +39,9 @@ pub enum DeployError {
 
 fn first(problems: &[Problem]) -> String {
     let errors = problems.iter().find(|it| it.severity == Severity::Error);
-    errors.or(problems.first()).map_or_else(String::new, |it| format!("[{}] {}", it.code, it.message))
+    errors
+        .or(problems.first())
+        .map_or_else(String::new, |it| format!("[{}] {}", it.code, it.message))
 }
 
 pub(crate) struct Definitions {
@@ -105,9 +107,14 @@ impl Definitions {
     }
 
     /// Returns the plan of a version, or of the newest one.
-    pub async fn find(&self, workflow: &str, version: Option<&str>) -> Result<Arc<Plan>, StartError> {
+    pub async fn find(
+        &self,
+        workflow: &str,
+        version: Option<&str>,
+    ) -> Result<Arc<Plan>, StartError> {
         let name = (workflow.to_owned(), version.map(str::to_owned));
-        let known = self.names.lock().expect("nobody panics while holding the lock").get(&name).copied();
+        let known =
+            self.names.lock().expect("nobody panics while holding the lock").get(&name).copied();
         if let Some(hash) = known {
             return self.plan(hash, workflow).await;
         }
@@ -134,7 +141,8 @@ impl Definitions {
 
     /// Returns the plan of a content.
     pub async fn plan(&self, hash: Digest, workflow: &str) -> Result<Arc<Plan>, StartError> {
-        let known = self.plans.lock().expect("nobody panics while holding the lock").get(&hash).cloned();
+        let known =
+            self.plans.lock().expect("nobody panics while holding the lock").get(&hash).cloned();
         if let Some(plan) = known {
             return Ok(plan);
         }
@@ -146,10 +154,8 @@ impl Definitions {
     }
 
     fn make(&self, row: &DefinitionRow) -> Result<Arc<Plan>, StartError> {
-        let plan = plan_of(row).map_err(|reason| StartError::Definition {
-            workflow: row.workflow.clone(),
-            reason,
-        })?;
+        let plan = plan_of(row)
+            .map_err(|reason| StartError::Definition { workflow: row.workflow.clone(), reason })?;
         self.keep(row.hash, &plan);
         Ok(plan)
     }

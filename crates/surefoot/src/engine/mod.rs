@@ -33,6 +33,7 @@ use surefoot_store::Store;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 pub use builder::{EngineBuilder, OpenError};
+pub(crate) use definitions::plan_of;
 pub use definitions::{DeployError, Deployed};
 pub use request::{
     CommandError, ForkRequest, Inbox, RunOutcome, StartError, StartRequest, Statistics, Update,
@@ -242,6 +243,10 @@ pub struct RunHandle {
 impl RunHandle {
     pub fn id(&self) -> RunId {
         self.id
+    }
+
+    pub fn engine(&self) -> &Engine {
+        &self.engine
     }
 
     /// Returns once the run has ended, however long that takes.

@@ -84,7 +84,11 @@ impl StartRequest {
         }
         if self.labels.len() > LABELS_MAX {
             let (actual, limit) = (self.labels.len(), LABELS_MAX);
-            return Err(StartError::Limit { what: "the number of labels".to_owned(), actual, limit });
+            return Err(StartError::Limit {
+                what: "the number of labels".to_owned(),
+                actual,
+                limit,
+            });
         }
         plan.check_input(&self.input).map_err(|violations| StartError::InvalidInput {
             workflow: plan.workflow.clone(),
@@ -144,9 +148,9 @@ impl ForkRequest {
             })?,
             None => Vec::new(),
         };
-        let kept = state.children_of_root().filter(|it| {
-            state.task(*it).status == TaskStatus::Completed && !behind.contains(it)
-        });
+        let kept = state
+            .children_of_root()
+            .filter(|it| state.task(*it).status == TaskStatus::Completed && !behind.contains(it));
         let results = kept
             .filter_map(|it| {
                 let output = state.task(it).output.clone()?;
@@ -260,9 +264,15 @@ pub enum Update {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Inbox {
-    Command { command: Command, by: By },
+    Command {
+        command: Command,
+        by: By,
+    },
     /// `source` is deployed first, if it is given. The run's id is that of the inbox entry.
-    Start { source: Option<String>, request: StartRequest },
+    Start {
+        source: Option<String>,
+        request: StartRequest,
+    },
 }
 
 /// What the engine has done since it was opened, and what it holds.

@@ -19,3 +19,19 @@ pub use http::{Cidr, HttpConfig, HttpKind};
 pub use shell::{ShellConfig, ShellKind};
 pub use sql::{DatabaseConfig, SqlConfig, SqlKind};
 pub use surefoot_core::task_error::TaskError;
+
+use std::sync::Arc;
+
+use crate::config::Config;
+
+/// Makes the kinds that every engine has.
+pub(crate) fn built_in(config: &Config) -> Vec<(&'static str, Arc<dyn Kind>)> {
+    let http = Arc::new(HttpKind::new(config.http.clone()));
+    vec![
+        ("emit", Arc::new(EmitKind::new(config.emit.clone(), http.clone())) as Arc<dyn Kind>),
+        ("http", http),
+        ("sql", Arc::new(SqlKind::new(config.databases.clone()))),
+        ("file", Arc::new(FileKind::new(config.files.clone()))),
+        ("shell", Arc::new(ShellKind::new(config.shell.clone()))),
+    ]
+}

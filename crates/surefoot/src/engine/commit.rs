@@ -1,0 +1,54 @@
+//! What is on its way to the store, and what follows when it has arrived.
+
+use std::sync::Arc;
+
+use surefoot_core::ids::{Digest, RunId};
+use surefoot_core::run::{Effect, Record, RunStatus};
+use surefoot_store::{Append, LogLine, Outcome, Pending};
+use tokio::sync::oneshot;
+
+use super::request::{CommandError, StartError};
+
+/// Decisions that go to the store together.
+#[derive(Default)]
+pub(super) struct Batch {
+    pub appends: Vec<Append>,
+    pub followers: Vec<Follower>,
+    pub logs: Vec<LogLine>,
+}
+
+impl Batch {
+    pub fn is_empty(&self) -> bool {
+        self.appends.is_empty() && self.logs.is_empty()
+    }
+}
+
+/// A batch that the store has and has not answered yet. The appends are kept, because a store that
+/// could not write anything is asked again.
+pub(super) struct Committing {
+    pub batch: Batch,
+    pub outcome: Pending<Vec<Outcome>>,
+    pub tries: u32,
+}
+
+/// What to do when one decision is durable.
+pub(super) struct Follower {
+    pub run: RunId,
+    pub effects: Vec<Effect>,
+    pub record: Arc<Record>,
+    pub status: RunStatus,
+    pub reply: Reply,
+}
+
+/// Who waits for the decision.
+pub(super) enum Reply {
+    Nobody,
+    Command(oneshot::Sender<Result<(), CommandError>>),
+    Start {
+        reply: oneshot::Sender<Result<RunId, StartError>>,
+        key: Option<String>,
+        body: Option<Digest>,
+    },
+    /// An entry of the inbox.
+    Inbox(i64),
+}

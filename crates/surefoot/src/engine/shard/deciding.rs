@@ -1,0 +1,573 @@
+//! From messages to records: starts, commands, results, and what the store says to them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use surefoot_core::ids::{Digest, RunId};
+use surefoot_core::queue::Slot;
+use surefoot_core::run::{
+    Activity, By, Command, Decision, Effect, Env, Refusal, Run, RunStatus, TaskId, Want,
+};
+use surefoot_store::{Append, LogLine, Outcome};
+use tokio::sync::oneshot;
+
+use super::{NewRun, SHARD, Shard};
+use crate::engine::admission::Verdict;
+use crate::engine::commit::{Batch, Committing, Follower, Reply};
+use crate::engine::request::{CommandError, RunOutcome, StartError, Update};
+use crate::engine::resident::{Resident, fairness, request};
+use crate::kinds::TaskError;
+
+/// Pause before a store that cannot write is asked again; doubles up to the maximum.
+const RETRY_PAUSE: Duration = Duration::from_millis(100);
+const RETRY_PAUSE_MAX: Duration = Duration::from_secs(5);
+
+impl Shard {
+    pub(super) fn start(
+        &mut self,
+        new: NewRun,
+        reply: Option<oneshot::Sender<Result<RunId, StartError>>>,
+        waiter: Option<oneshot::Sender<RunOutcome>>,
+    ) {
+        if self.is_stopping() {
+            // The callers see their channel close, which says the same.
+            return;
+        }
+        if let Some(waiter) = waiter {
+            self.waiters.entry(new.id).or_default().push(waiter);
+        }
+        let (key, body) = (new.created.key.clone(), new.body);
+        let reply = reply.map_or(Reply::Nobody, |reply| Reply::Start { reply, key, body });
+        self.create(new, reply);
+    }
+
+    /// Creates a run, and starts it within the same record if it may start.
+    pub(super) fn create(&mut self, new: NewRun, reply: Reply) {
+        let NewRun { id, plan, created, body } = new;
+        let now = self.now();
+        let verdict = match (&created.concurrency_key, &plan.concurrency) {
+            (Some(key), Some(limits)) => self.admission.ask(key, limits, id, created.priority, now),
+            _ => Verdict::Start,
+        };
+        let starts = verdict == Verdict::Start && self.shared.dispatches;
+        let limits = self.limits.clone();
+        let mut slots = Vec::new();
+        let (run, decision) = {
+            let fairness = 0;
+            let mut grant =
+                granter(&mut self.queue, &mut slots, fairness, now, self.shared.dispatches);
+            let mut env = Env { now, draw: rand::random(), grant: &mut grant };
+            let env = starts.then_some(&mut env);
+            Run::create(id, plan, created, limits, now, env)
+        };
+        let held = !matches!(verdict, Verdict::Start);
+        let mut resident = Resident::new(run, held);
+        keep_slots(&mut resident, slots);
+        let row = Some(resident.first_row(body));
+        self.residents.insert(id, resident);
+        self.shared.count(|it| &it.runs_started, 1);
+        self.absorb(id, decision, row, reply);
+        match verdict {
+            Verdict::Start | Verdict::Wait => {}
+            Verdict::CancelNew => self.cancel_for_limit(id),
+            Verdict::CancelHolder(holder) => self.cancel_for_limit(holder),
+        }
+    }
+
+    fn cancel_for_limit(&mut self, run: RunId) {
+        let reason = Some("concurrency limit reached".to_owned());
+        let by = By { actor: "surefoot".to_owned(), reason };
+        self.command(run, Command::Cancel, by, Reply::Nobody);
+    }
+
+    /// Decides a command, or loads the run first.
+    pub(super) fn command(&mut self, run: RunId, command: Command, by: By, reply: Reply) {
+        if self.residents.contains_key(&run) {
+            self.decide(run, command, by, reply);
+        } else {
+            self.load_for(run, command, by, reply);
+        }
+    }
+
+    pub(super) fn decide(&mut self, id: RunId, command: Command, by: By, reply: Reply) {
+        let now = self.now();
+        let dispatches = self.dispatches();
+        let Some(resident) = self.residents.get_mut(&id) else { return };
+        if matches!(command, Command::ChildEnded { .. })
+            && let Some(count) = self.owed.get_mut(&id)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.owed.remove(&id);
+            }
+        }
+        resident.owed = self.owed.contains_key(&id);
+        let mut slots = Vec::new();
+        let decision = {
+            let fairness = fairness(&resident.run);
+            let mut grant = granter(&mut self.queue, &mut slots, fairness, now, dispatches);
+            let mut env = Env { now, draw: rand::random(), grant: &mut grant };
+            resident.run.decide(command, by, &mut env)
+        };
+        match decision {
+            Ok(decision) => {
+                keep_slots(resident, slots);
+                let row = resident.row_change();
+                self.absorb(id, decision, row, reply);
+            }
+            Err(refusal) => {
+                slots.into_iter().for_each(|(_, slot)| self.queue.release(slot));
+                self.refuse(id, refusal, reply);
+            }
+        }
+    }
+
+    fn refuse(&mut self, id: RunId, refusal: Refusal, reply: Reply) {
+        if matches!(refusal, Refusal::Stale { .. }) {
+            self.shared.count(|it| &it.results_refused, 1);
+            tracing::debug!(run = %id, %refusal, "a late result was refused");
+        }
+        self.answer(reply, Err(CommandError::Refused(refusal)));
+        self.drop_if_waiting(id);
+    }
+
+    /// Takes a decision into the batch.
+    fn absorb(
+        &mut self,
+        id: RunId,
+        decision: Decision,
+        row: Option<surefoot_store::RowChange>,
+        reply: Reply,
+    ) {
+        let Some(resident) = self.residents.get_mut(&id) else { return };
+        let now = self.shared.clock.now();
+        let logs = decision.logs.into_iter().map(|it| LogLine {
+            run: id,
+            task: it.task,
+            attempt: it.attempt,
+            at: now,
+            stream: it.level,
+            text: it.text,
+        });
+        let logs: Vec<LogLine> = logs.collect();
+        for line in &logs {
+            let _ = self.shared.updates.send(Update::Log(line.clone()));
+        }
+        if resident.run.has_more_to_do() && !self.unfinished.contains(&id) {
+            self.unfinished.push_back(id);
+        }
+        let mut touched = decision.touched;
+        touched.sort_unstable();
+        touched.dedup();
+        let effects: Vec<Effect> =
+            touched.iter().filter_map(|it| resident.run.effect(*it)).collect();
+        for task in touched {
+            end_superseded(resident, task);
+        }
+        self.set_timer(id);
+        let Some(record) = decision.record else {
+            self.batch.logs.extend(logs);
+            self.perform(id, effects);
+            self.answer(reply, Ok(()));
+            self.drop_if_waiting(id);
+            return;
+        };
+        let Some(resident) = self.residents.get_mut(&id) else { return };
+        resident.unflushed += 1;
+        let state = resident.run.state();
+        let (status, expected) = (state.status, state.records - 1);
+        let ended_child = status.is_terminal().then(|| state.created.parent.as_ref()).flatten();
+        let wake = ended_child.filter(|it| it.awaited).map(|it| it.run);
+        if let Some(parent) = wake {
+            *self.owed.entry(parent).or_default() += 1;
+        }
+        let snapshot = resident.snapshot();
+        let answered = match &reply {
+            Reply::Inbox(entry) => vec![*entry],
+            _ => Vec::new(),
+        };
+        let record = Arc::new(record);
+        let (bytes, payloads) = (*record).clone().encode();
+        let append = Append {
+            row,
+            wake,
+            logs,
+            snapshot,
+            payloads,
+            answered,
+            ..Append::record(id, expected, bytes)
+        };
+        self.batch.appends.push(append);
+        self.batch.followers.push(Follower { run: id, effects, record, status, reply });
+    }
+
+    /// An attempt has ended: its slot is free, and its result is decided.
+    pub(super) fn attempted(
+        &mut self,
+        run: RunId,
+        task: TaskId,
+        attempt: u32,
+        result: Result<Value, TaskError>,
+    ) {
+        self.shared.counters.attempts_in_flight.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+        let Some(resident) = self.residents.get_mut(&run) else {
+            self.shared.count(|it| &it.results_refused, 1);
+            return;
+        };
+        if resident.attempts.get(&task).is_some_and(|it| it.attempt == attempt) {
+            resident.attempts.remove(&task);
+        }
+        if let Some(slot) = resident.slots.remove(&(task, attempt)) {
+            self.queue.release(slot);
+        }
+        let command = match result {
+            Ok(output) => Command::Complete { task, attempt, output },
+            Err(error) => Command::Fail { task, attempt, error },
+        };
+        self.decide(run, command, By::engine(), Reply::Nobody);
+    }
+
+    /// Hands the batch to the store, unless one is on its way.
+    pub(super) fn submit(&mut self) {
+        if self.committing.is_some() || self.batch.is_empty() {
+            return;
+        }
+        let batch = std::mem::take(&mut self.batch);
+        if !batch.logs.is_empty() {
+            // Log lines are ordered with the batches; that they are kept is not waited for.
+            let kept = self.shared.store.append_logs(self.owner, batch.logs.clone());
+            drop(kept);
+        }
+        if batch.appends.is_empty() {
+            return;
+        }
+        let outcome = self.shared.store.append(self.owner, batch.appends.clone());
+        self.committing = Some(Committing { batch, outcome, tries: 0 });
+    }
+
+    /// The store has answered.
+    pub(super) async fn committed(&mut self, outcome: surefoot_store::Result<Vec<Outcome>>) {
+        let Some(committing) = self.committing.take() else { return };
+        match outcome {
+            Ok(outcomes) => {
+                self.shared.count(|it| &it.records, outcomes.len() as u64);
+                let followers = committing.batch.followers.into_iter();
+                for (follower, outcome) in followers.zip(outcomes) {
+                    self.follow(follower, outcome);
+                }
+            }
+            Err(surefoot_store::Error::Unavailable { location, reason, hint })
+                if !self.is_stopping() =>
+            {
+                self.ask_again(committing, &location, &reason, &hint).await;
+            }
+            Err(error) => self.give_up(committing.batch, &error),
+        }
+    }
+
+    /// Nothing was written: the same batch is handed over again after a pause. Meanwhile the loop
+    /// stands still, which is what a full disk deserves.
+    async fn ask_again(
+        &mut self,
+        committing: Committing,
+        location: &str,
+        reason: &str,
+        hint: &str,
+    ) {
+        let Committing { batch, tries, .. } = committing;
+        if tries == 0 {
+            tracing::error!(%location, %reason, %hint, "the store cannot write; waiting for it");
+        }
+        let pause = RETRY_PAUSE.saturating_mul(1 << tries.min(10)).min(RETRY_PAUSE_MAX);
+        tokio::time::sleep(pause).await;
+        let outcome = self.shared.store.append(self.owner, batch.appends.clone());
+        self.committing = Some(Committing { batch, outcome, tries: tries + 1 });
+    }
+
+    /// Nobody knows what was written: the runs are dropped, and read and decided again.
+    fn give_up(&mut self, batch: Batch, error: &surefoot_store::Error) {
+        tracing::error!(%error, runs = batch.followers.len(), "runs are read again from the store");
+        let also = std::mem::take(&mut self.batch);
+        // What is read again is asked again.
+        self.owed.clear();
+        let followers = batch.followers.into_iter().chain(also.followers);
+        let mut runs = Vec::new();
+        for follower in followers {
+            runs.push(follower.run);
+            self.answer(follower.reply, Err(CommandError::Store(error.clone())));
+        }
+        runs.sort_unstable();
+        runs.dedup();
+        for run in runs {
+            self.forget(run);
+            if !self.is_stopping() {
+                self.load_for(run, Command::Recover, By::engine(), Reply::Nobody);
+            }
+        }
+    }
+
+    /// A decision is durable (or was refused by the store).
+    fn follow(&mut self, follower: Follower, outcome: Outcome) {
+        let Follower { run, effects, record, status, reply } = follower;
+        match outcome {
+            Outcome::Applied => {}
+            Outcome::Duplicate { run: existing, body } => {
+                return self.was_started_before(run, existing, body, reply);
+            }
+            Outcome::Conflict { actual } => {
+                // The run exists already (a sub-run that was started before a crash), or somebody
+                // else has written it. What the store has is the truth.
+                tracing::debug!(%run, actual, "the store has another journal; reading it");
+                self.forget(run);
+                self.answer(reply, Ok(()));
+                return self.load_for(run, Command::Recover, By::engine(), Reply::Nobody);
+            }
+        }
+        if let Some(resident) = self.residents.get_mut(&run) {
+            resident.unflushed -= 1;
+        }
+        if self.shared.updates.receiver_count() > 0 {
+            let _ = self.shared.updates.send(Update::Record { run, record, status });
+        }
+        match reply {
+            Reply::Start { reply, .. } => {
+                // Who asked may have gone.
+                let _ = reply.send(Ok(run));
+            }
+            // Answered in the same transaction.
+            Reply::Inbox(_) | Reply::Nobody => {}
+            Reply::Command(reply) => {
+                let _ = reply.send(Ok(()));
+            }
+        }
+        self.perform(run, effects);
+        if status.is_terminal() {
+            self.ended(run);
+        }
+        self.drop_if_waiting(run);
+    }
+
+    fn was_started_before(
+        &mut self,
+        run: RunId,
+        existing: RunId,
+        body: Option<Digest>,
+        reply: Reply,
+    ) {
+        self.forget(run);
+        self.waiters.remove(&run);
+        let same = |asked: Option<Digest>| asked == body;
+        match reply {
+            Reply::Start { reply, body: asked, .. } if same(asked) => {
+                let _ = reply.send(Ok(existing));
+            }
+            Reply::Start { reply, key, .. } => {
+                let key = key.unwrap_or_default();
+                let _ = reply.send(Err(StartError::KeyConflict { key, run: existing }));
+            }
+            Reply::Inbox(entry) => {
+                self.answer_inbox(entry, format!("started before as {existing}"))
+            }
+            Reply::Command(_) | Reply::Nobody => {}
+        }
+    }
+
+    /// The end of a run is durable.
+    fn ended(&mut self, run: RunId) {
+        let Some(resident) = self.residents.get_mut(&run) else { return };
+        let state = resident.run.state();
+        // A retry may have reopened it since.
+        if !state.status.is_terminal() {
+            return;
+        }
+        let outcome = RunOutcome::of(state);
+        let created = &state.created;
+        let (key, parent) = (created.concurrency_key.clone(), created.parent.clone());
+        resident.attempts.values().for_each(|it| it.cancel.cancel());
+        self.shared.count(|it| &it.runs_ended, 1);
+        if let Some(key) = key {
+            self.admission.leave(&key, run);
+            self.admit_next(&key);
+        }
+        if let Some(parent) = parent.filter(|it| it.awaited) {
+            let error = outcome.error.as_ref().map(|it| it.error.clone());
+            let (status, output) = (outcome.status, outcome.output.clone());
+            let command = Command::ChildEnded { task: parent.task, run, status, output, error };
+            self.command(parent.run, command, By::engine(), Reply::Nobody);
+        }
+        for waiter in self.waiters.remove(&run).unwrap_or_default() {
+            let _ = waiter.send(outcome.clone());
+        }
+    }
+
+    /// Starts runs that waited for a concurrency key.
+    pub(super) fn admit_next(&mut self, key: &str) {
+        if !self.shared.dispatches {
+            return;
+        }
+        for run in self.admission.next(key, self.shared.clock.now()) {
+            self.command(run, Command::Admit, By::engine(), Reply::Nobody);
+        }
+    }
+
+    pub(super) fn answer(&mut self, reply: Reply, answer: Result<(), CommandError>) {
+        match reply {
+            Reply::Nobody => {}
+            Reply::Command(reply) => {
+                let _ = reply.send(answer);
+            }
+            Reply::Start { reply, .. } => {
+                let answer = answer.map_err(|error| match error {
+                    CommandError::Store(error) => StartError::Store(error),
+                    _ => StartError::Stopping,
+                });
+                if let Err(error) = answer {
+                    let _ = reply.send(Err(error));
+                }
+            }
+            Reply::Inbox(entry) => {
+                let text = match answer {
+                    Ok(()) => surefoot_store::APPLIED.to_owned(),
+                    Err(error) => format!("refused: {error}"),
+                };
+                self.answer_inbox(entry, text);
+            }
+        }
+    }
+
+    /// Takes a run out of memory, with everything that it holds.
+    pub(super) fn forget(&mut self, run: RunId) {
+        let Some(resident) = self.residents.remove(&run) else { return };
+        resident.attempts.values().for_each(|it| it.cancel.cancel());
+        resident.slots.into_values().for_each(|it| self.queue.release(it));
+        if !resident.queued.is_empty() {
+            self.queue.retain(|(id, _)| *id != run);
+        }
+        if let Some(due) = resident.due {
+            self.timers.remove(&(due, run));
+        }
+    }
+
+    /// Drops a run that only waits: waiting costs nothing. Its row says when to load it again.
+    pub(super) fn drop_if_waiting(&mut self, id: RunId) {
+        let Some(resident) = self.residents.get_mut(&id) else { return };
+        if !resident.may_be_dropped() || self.unfinished.contains(&id) {
+            return;
+        }
+        if let Activity::Idle(Some(due)) = resident.run.activity() {
+            self.stored_due = Some(self.stored_due.map_or(due, |it| it.min(due)));
+        }
+        self.forget(id);
+    }
+
+    /// Goes on with runs that a decision left something to do for.
+    pub(super) fn go_on(&mut self) {
+        let count = self.unfinished.len();
+        for run in self.unfinished.drain(..count).collect::<Vec<_>>() {
+            self.decide(run, Command::Advance, By::engine(), Reply::Nobody);
+        }
+    }
+
+    /// Gives slots that have become free to tasks that wait for them.
+    pub(super) fn fill_slots(&mut self) {
+        if !self.dispatches() {
+            return;
+        }
+        let now = self.now();
+        while let Some(((run, task), slot)) = self.queue.pop(now).map(|(it, slot)| (it.item, slot))
+        {
+            let Some(resident) = self.residents.get_mut(&run) else {
+                self.queue.release(slot);
+                continue;
+            };
+            resident.queued.remove(&task);
+            let attempt = resident.run.state().task(task).attempt + 1;
+            resident.slots.insert((task, attempt), slot);
+            let command = Command::Dispatch { task, worker: None };
+            self.decide(run, command, By::engine(), Reply::Nobody);
+            // A task that no longer wants it gives it back.
+            if let Some(resident) = self.residents.get_mut(&run)
+                && (resident.run.state().task(task).attempt != attempt
+                    || resident.run.state().task(task).status
+                        != surefoot_core::run::TaskStatus::Running)
+                && let Some(slot) = resident.slots.remove(&(task, attempt))
+            {
+                self.queue.release(slot);
+            }
+        }
+    }
+
+    pub(super) fn tell_idlers(&mut self) {
+        if self.idlers.is_empty() || !self.is_idle() {
+            return;
+        }
+        for idler in self.idlers.drain(..) {
+            let _ = idler.send(());
+        }
+    }
+
+    /// Whether nothing goes on: what is left waits, and not for the next minute.
+    fn is_idle(&self) -> bool {
+        const HORIZON_MS: u64 = 60_000;
+        let horizon = self.now() + HORIZON_MS;
+        let soon = |due: Option<u64>| due.is_some_and(|it| it <= horizon);
+        let busy = self
+            .residents
+            .values()
+            .any(|it| it.unflushed > 0 || !it.attempts.is_empty() || !it.queued.is_empty());
+        !busy
+            && self.batch.is_empty()
+            && self.committing.is_none()
+            && self.unfinished.is_empty()
+            && self.loading.is_empty()
+            && self.beside == 0
+            && self.inbox.is_empty()
+            && !soon(self.timers.first().map(|it| it.0))
+            && !soon(self.stored_due)
+    }
+
+    pub(super) fn is_admitted(&self, run: &Run) -> bool {
+        run.state().status != RunStatus::Pending || run.state().created.concurrency_key.is_none()
+    }
+}
+
+/// Makes the function through which a decision asks for slots.
+fn granter<'a>(
+    queue: &'a mut surefoot_core::queue::Queue<(RunId, TaskId)>,
+    slots: &'a mut Vec<(TaskId, Slot)>,
+    fairness: u64,
+    now: u64,
+    dispatches: bool,
+) -> impl FnMut(&Want<'_>) -> bool + 'a {
+    move |want| {
+        if !dispatches {
+            return false;
+        }
+        let slot = queue.try_take(&request(want, fairness), now);
+        let granted = slot.is_some();
+        slots.extend(slot.map(|it| (want.task, it)));
+        granted
+    }
+}
+
+fn keep_slots(resident: &mut Resident, slots: Vec<(TaskId, Slot)>) {
+    for (task, slot) in slots {
+        let attempt = resident.run.state().task(task).attempt;
+        resident.slots.insert((task, attempt), slot);
+    }
+}
+
+/// Ends an attempt that no longer holds its task: it timed out, or the task went another way.
+fn end_superseded(resident: &mut Resident, task: TaskId) {
+    let Some(in_flight) = resident.attempts.get(&task) else { return };
+    let state = resident.run.state().task(task);
+    let holds = state.status == surefoot_core::run::TaskStatus::Running
+        && state.attempt == in_flight.attempt
+        && !state.is_cancelling();
+    if !holds {
+        in_flight.cancel.cancel();
+    }
+}
+
+const _: () = assert!(SHARD == 0, "an embedded store has one shard");

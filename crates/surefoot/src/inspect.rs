@@ -1,0 +1,164 @@
+//! Reading runs from a store, whoever owns it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use surefoot_core::ids::{Digest, RunId};
+use surefoot_core::limits::Limits;
+use surefoot_core::run::{Record, Run, RunState};
+use surefoot_core::time::Millis;
+use surefoot_store::{RunFilter, RunRow, Store};
+
+use crate::engine::Inbox;
+
+/// Records that are read in one go.
+const RECORDS_AT_ONCE: u32 = 1000;
+
+/// Why a run cannot be read.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum InspectError {
+    #[error("there is no run {0}")]
+    NotFound(RunId),
+    #[error("run {run} cannot be read: {reason}")]
+    Unreadable { run: RunId, reason: String },
+    #[error(transparent)]
+    Store(#[from] surefoot_store::Error),
+}
+
+/// Why a text does not name one run.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ResolveError {
+    #[error("no run matches `{text}`")]
+    NotFound { text: String },
+    #[error("`{text}` matches more than one run")]
+    Ambiguous { text: String, candidates: Vec<RunId> },
+    #[error(transparent)]
+    Store(#[from] surefoot_store::Error),
+}
+
+/// Folds a run from its journal.
+pub async fn load(store: &dyn Store, run: RunId) -> Result<Run, InspectError> {
+    let row = store.run(run).await?.ok_or(InspectError::NotFound(run))?;
+    let definition = store.definition(row.definition).await?;
+    let unreadable = |reason: String| InspectError::Unreadable { run, reason };
+    let definition = definition
+        .ok_or_else(|| unreadable(format!("definition {} is not in the store", row.definition)))?;
+    let plan = crate::engine::plan_of(&definition).map_err(unreadable)?;
+    let state = fold(store, run).await?;
+    Ok(Run::new(plan, state, Arc::new(Limits::default())))
+}
+
+/// Folds the state of a run: from its snapshot, if it has one, and the records after it.
+pub(crate) async fn fold(store: &dyn Store, run: RunId) -> Result<RunState, InspectError> {
+    let unreadable = |reason: String| InspectError::Unreadable { run, reason };
+    let loaded = store.load(run).await?;
+    if loaded.is_empty() {
+        return Err(InspectError::NotFound(run));
+    }
+    let records = decode(store, run, loaded.records).await?;
+    let Some((_, snapshot)) = loaded.snapshot else {
+        return RunState::fold(run, records).map_err(|error| unreadable(error.to_string()));
+    };
+    let mut state: RunState = serde_json::from_slice(&snapshot)
+        .map_err(|error| unreadable(format!("its snapshot cannot be read: {error}")))?;
+    records.iter().for_each(|record| state.apply(record));
+    Ok(state)
+}
+
+/// Returns the whole journal of a run, oldest record first.
+pub async fn history(store: &dyn Store, run: RunId) -> Result<Vec<Record>, InspectError> {
+    let mut all = Vec::new();
+    loop {
+        let some = store.records(run, all.len() as u64, RECORDS_AT_ONCE).await?;
+        let is_last = some.len() < RECORDS_AT_ONCE as usize;
+        all.extend(decode(store, run, some).await?);
+        if is_last {
+            break;
+        }
+    }
+    if all.is_empty() { Err(InspectError::NotFound(run)) } else { Ok(all) }
+}
+
+async fn decode(
+    store: &dyn Store,
+    run: RunId,
+    raw: Vec<Vec<u8>>,
+) -> Result<Vec<Record>, InspectError> {
+    let unreadable = |reason: String| InspectError::Unreadable { run, reason };
+    let mut records = Vec::with_capacity(raw.len());
+    let mut fetched: BTreeMap<Digest, Arc<Value>> = BTreeMap::new();
+    for bytes in raw {
+        let mut record = Record::decode(&bytes).map_err(|error| unreadable(error.to_string()))?;
+        for digest in record.kept() {
+            if !fetched.contains_key(&digest) {
+                let bytes = store.payload(digest).await?;
+                let bytes =
+                    bytes.ok_or_else(|| unreadable(format!("payload {digest} is missing")))?;
+                let value = serde_json::from_slice(&bytes)
+                    .map_err(|error| unreadable(format!("payload {digest}: {error}")))?;
+                fetched.insert(digest, Arc::new(value));
+            }
+        }
+        record.resolve(&fetched);
+        records.push(record);
+    }
+    Ok(records)
+}
+
+/// Candidates that an ambiguous text is answered with.
+const CANDIDATES_MAX: u32 = 5;
+
+/// Finds the run that a text names: an id or a unique prefix of one, `@latest`, `@latest-failed`,
+/// or `key:KEY`.
+pub async fn resolve(store: &dyn Store, text: &str) -> Result<RunId, ResolveError> {
+    let not_found = || ResolveError::NotFound { text: text.to_owned() };
+    let mut filter = RunFilter { limit: CANDIDATES_MAX, ..RunFilter::default() };
+    match text {
+        "@latest" => filter.limit = 1,
+        "@latest-failed" => {
+            filter.limit = 1;
+            filter.statuses = vec!["failed".to_owned()];
+        }
+        _ => match text.strip_prefix("key:") {
+            Some(key) => filter.key = Some(key.to_owned()),
+            None => filter.ids = Some(RunId::prefix_range(text).ok_or_else(not_found)?),
+        },
+    }
+    let rows: Vec<RunRow> = store.runs(&filter).await?;
+    match &rows[..] {
+        [] => Err(not_found()),
+        [row] => Ok(row.id),
+        _ => {
+            let candidates = rows.iter().map(|it| it.id).collect();
+            Err(ResolveError::Ambiguous { text: text.to_owned(), candidates })
+        }
+    }
+}
+
+/// How often a left request is looked after.
+const ANSWER_INTERVAL: Duration = Duration::from_millis(25);
+
+/// Leaves a request for the process that owns the store and waits for its answer. `None` means
+/// that there was none in time; the request stays and may still be carried out.
+pub async fn remote(
+    store: &dyn Store,
+    run: RunId,
+    request: &Inbox,
+    now: Millis,
+    patience: Duration,
+) -> Result<Option<String>, surefoot_store::Error> {
+    let body = serde_json::to_vec(request).expect("a request has a text");
+    let entry = store.post(run, body, now).await?;
+    let deadline = tokio::time::Instant::now() + patience;
+    loop {
+        if let Some(answer) = store.answered(entry).await? {
+            return Ok(Some(answer));
+        }
+        if tokio::time::Instant::now() >= deadline {
+            return Ok(None);
+        }
+        tokio::time::sleep(ANSWER_INTERVAL).await;
+    }
+}
