@@ -66,8 +66,11 @@ pub async fn ask(session: &Session, run: RunId, request: &Inbox, owner: &str) ->
     let answer = inspect::remote(&*store, run, request, now(), PATIENCE).await?;
     match answer.as_deref() {
         Some(surefoot::store::APPLIED) => Ok(()),
-        Some(refusal) => Err(Failure::new(Exit::Conflict, "SF5034", refusal.to_owned())
-            .hint("See why with `surefoot show RUN --why`.")),
+        Some(refusal) => {
+            let reason = refusal.strip_prefix("refused: ").unwrap_or(refusal);
+            Err(Failure::new(Exit::Conflict, "SF5034", reason)
+                .hint(format!("See why with `surefoot show {run} --why`.")))
+        }
         None => Err(Failure::new(
             Exit::Unreachable,
             "SF5017",

@@ -156,7 +156,7 @@ impl<'a> Watch<'a> {
         }
         err.write_all(text.as_bytes())?;
         err.flush()?;
-        self.drawn = text.lines().count();
+        self.drawn = text.lines().map(|it| rows(it, self.session.output.width)).sum();
         Ok(())
     }
 
@@ -173,6 +173,12 @@ impl<'a> Watch<'a> {
         let words: Vec<String> = parts.map(|(it, count)| format!("{count} {it}")).collect();
         style::paint(style::SOFT, words.join(", "))
     }
+}
+
+/// How many rows of the terminal a line takes: a long one goes on below.
+fn rows(line: &str, width: usize) -> usize {
+    let letters = anstream::adapter::strip_str(line).to_string().chars().count();
+    letters.div_ceil(width).max(1)
 }
 
 /// What people want to see go by; the rest is in the history.

@@ -5,6 +5,7 @@
 
 pub mod examples;
 pub mod http_server;
+pub mod ordinary_user;
 pub mod postgres;
 
 use std::path::Path;
