@@ -79,6 +79,11 @@ impl Shard {
                 // Dropping the waiters tells them to look for themselves.
                 self.waiters.remove(&id);
                 tracing::warn!(run = %id, %error, "a run cannot be loaded");
+                if matches!(*error, CommandError::NotFound(_)) {
+                    for key in self.admission.leave_all(id) {
+                        self.admit_next(&key);
+                    }
+                }
                 for (_, _, reply) in waiting {
                     self.answer(reply, Err((*error).clone()));
                 }
