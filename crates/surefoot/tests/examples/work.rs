@@ -120,3 +120,19 @@ async fn what_nobody_can_do_is_refused_at_the_start() {
         assert_eq!(names, expected, "{}", example.name);
     }
 }
+
+#[path = "../../examples/embedding.rs"]
+#[expect(dead_code, reason = "its `main` is for its users")]
+mod embedding;
+
+#[tokio::test]
+async fn the_embedded_order_is_charged_once_however_often_it_is_started() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = format!("sqlite:{}", folder.path().join("orders.db").display());
+    let first = embedding::run(&store, "o-1").await.unwrap();
+    assert_eq!(first.status, RunStatus::Completed, "{first:?}");
+    assert_eq!(first.output["parcel"], "parcel-o-1");
+    assert_eq!(embedding::run(&store, "o-1").await.unwrap(), first, "the same run is found");
+    let other = embedding::run(&store, "o-2").await.unwrap();
+    assert_ne!(other.output["charge"], first.output["charge"]);
+}
