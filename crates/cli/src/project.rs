@@ -43,6 +43,29 @@ impl Source {
         Ok(Source { path: path.to_owned(), bytes, documents })
     }
 
+    /// Returns the text of each document, for definitions are kept one by one. A line that begins
+    /// with `---` separates documents wherever it stands in YAML, and never occurs in JSON.
+    pub fn texts(&self) -> Vec<String> {
+        let text = String::from_utf8_lossy(&self.bytes);
+        let mut texts = vec![String::new()];
+        for line in text.lines() {
+            let is_separator =
+                line.strip_prefix("---").is_some_and(|it| it.trim_start() != it || it.is_empty());
+            if is_separator {
+                texts.push(String::new());
+            }
+            if let Some(last) = texts.last_mut() {
+                last.push_str(line);
+                last.push('\n');
+            }
+        }
+        let says_something = |it: &String| {
+            it.lines().any(|it| !it.trim().is_empty() && !it.starts_with('#') && it.trim() != "---")
+        };
+        texts.retain(says_something);
+        texts
+    }
+
     pub fn name(&self) -> String {
         self.path.display().to_string()
     }

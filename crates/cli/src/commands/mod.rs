@@ -35,6 +35,7 @@ pub fn dispatch(arguments: Arguments) -> Result<Exit> {
         _ => {}
     }
     let session = &Session::new(arguments.global)?;
+    session.output.trace(session.global.verbose);
     match arguments.command {
         Command::Check(it) => check::check(session, &it),
         Command::Graph(it) => graph::graph(session, &it),
