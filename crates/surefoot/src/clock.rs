@@ -10,9 +10,16 @@ pub trait Clock: Send + Sync {
     fn now(&self) -> Millis;
 
     /// Called when nothing but a timer can happen next. A clock that is not tied to the world
-    /// jumps there and answers true; the engine then does not sleep.
+    /// jumps there and answers true; the engine then does not sleep. Where no timer is set, `due`
+    /// is the end of time.
     fn skip_to(&self, _due: Millis) -> bool {
         false
+    }
+
+    /// How far away a timer is for the engine to count as idle, in milliseconds. For a clock that
+    /// jumps no timer is far away.
+    fn idle_horizon_ms(&self) -> u64 {
+        60_000
     }
 }
 
@@ -78,8 +85,15 @@ impl Clock for VirtualClock {
     }
 
     fn skip_to(&self, due: Millis) -> bool {
+        if due == Millis::MAX {
+            return false;
+        }
         let mut now = self.0.lock().expect("nobody panics while holding the lock");
         *now = (*now).max(due);
         true
+    }
+
+    fn idle_horizon_ms(&self) -> u64 {
+        Millis::MAX
     }
 }

@@ -33,6 +33,7 @@ mod handler;
 pub mod inspect;
 pub mod kinds;
 mod secrets;
+pub mod testkit;
 
 pub use clock::{Clock, SystemClock, VirtualClock};
 pub use config::{Config, KindLimit, SecretsConfig};

@@ -8,7 +8,8 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use serde_json::{Value, json};
-use support::{context, failed, skipped};
+use support::ordinary_user::as_ordinary_user;
+use support::{context, failed};
 use surefoot::kinds::{FileConfig, FileKind, Kind, Root, TaskError};
 
 struct Place {
@@ -252,15 +253,15 @@ async fn every_refusal_has_its_name() {
     assert!(left("fifo") && left("big") && !left("x") && !left("a"), "refusals change nothing");
 }
 
-#[tokio::test]
-async fn an_unreadable_file_is_denied() {
-    let place = Place::new();
-    fs::write(place.path("mine"), "x").unwrap();
-    fs::set_permissions(place.path("mine"), PermissionsExt::from_mode(0)).unwrap();
-    if fs::read(place.path("mine")).is_ok() {
-        return skipped("an unreadable file", "this user may read everything");
-    }
-    failed(place.run(json!({"op": "read", "path": "mine"})).await, "file_denied", false);
+#[test]
+fn an_unreadable_file_is_denied() {
+    as_ordinary_user(async || {
+        let place = Place::new();
+        fs::write(place.path("mine"), "x").unwrap();
+        fs::set_permissions(place.path("mine"), PermissionsExt::from_mode(0)).unwrap();
+        fs::read(place.path("mine")).expect_err("this user may not read everything");
+        failed(place.run(json!({"op": "read", "path": "mine"})).await, "file_denied", false);
+    });
 }
 
 #[tokio::test]

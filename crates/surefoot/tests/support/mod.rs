@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 
 pub mod http_server;
+pub mod ordinary_user;
 pub mod postgres;
 
 use std::path::Path;

@@ -280,7 +280,12 @@ impl Shard {
             tracing::error!(%location, %reason, %hint, "the store cannot write; waiting for it");
         }
         let pause = RETRY_PAUSE.saturating_mul(1 << tries.min(10)).min(RETRY_PAUSE_MAX);
-        tokio::time::sleep(pause).await;
+        let due = self.now() + pause.as_millis() as u64;
+        if self.shared.clock.skip_to(due) {
+            tokio::task::yield_now().await;
+        } else {
+            tokio::time::sleep(pause).await;
+        }
         let outcome = self.shared.store.append(self.owner, batch.appends.clone());
         self.committing = Some(Committing { batch, outcome, tries: tries + 1 });
     }
@@ -509,8 +514,7 @@ impl Shard {
 
     /// Whether nothing goes on: what is left waits, and not for the next minute.
     fn is_idle(&self) -> bool {
-        const HORIZON_MS: u64 = 60_000;
-        let horizon = self.now() + HORIZON_MS;
+        let horizon = self.now().saturating_add(self.shared.clock.idle_horizon_ms());
         let soon = |due: Option<u64>| due.is_some_and(|it| it <= horizon);
         let busy = self
             .residents

@@ -202,6 +202,10 @@ impl Shard {
                 biased;
                 outcome = committed(&mut self.committing), if self.committing.is_some() => {
                     self.committed(outcome).await;
+                    // A store that cannot write, and nobody left to wait for it.
+                    if self.is_failing() && self.inbox.is_closed() {
+                        break;
+                    }
                 }
                 count = self.inbox.recv_many(&mut messages, MESSAGES_PER_TURN) => {
                     if count == 0 {
@@ -296,6 +300,10 @@ impl Shard {
             // Who asked may have gone.
             let _ = stopping.reply.send(closed);
         }
+    }
+
+    fn is_failing(&self) -> bool {
+        self.committing.as_ref().is_some_and(|it| it.tries > 0)
     }
 
     fn now(&self) -> Millis {

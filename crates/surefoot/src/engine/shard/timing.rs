@@ -116,10 +116,8 @@ impl Shard {
         let timer = self.timers.first().map(|it| it.0);
         let rate = self.queue.next_start();
         let next = [timer, self.stored_due, rate].into_iter().flatten().min();
-        if let Some(next) = next
-            && self.only_timers_are_left()
-            && self.shared.clock.skip_to(next)
-        {
+        let due = next.unwrap_or(Millis::MAX);
+        if self.only_timers_are_left() && self.shared.clock.skip_to(due) {
             return Duration::ZERO;
         }
         let next = next.map_or(SLEEP_MAX, |it| Duration::from_millis(it.saturating_sub(now)));
