@@ -10,6 +10,7 @@ use crate::failure::{Failure, Result};
 use crate::input::{read, reason};
 
 const ENDINGS: [&str; 3] = [".surefoot.yaml", ".surefoot.yml", ".surefoot.json"];
+const TEST_ENDINGS: [&str; 2] = [".surefoot-test.yaml", ".surefoot-test.yml"];
 /// Directories below which nothing is looked for.
 const SKIPPED: [&str; 3] = ["node_modules", "target", "__pycache__"];
 /// Files that one search finds.
@@ -73,6 +74,15 @@ impl Source {
 
 /// Finds the definitions below a directory, in order of their names.
 pub fn find(directory: &Path) -> Result<Vec<PathBuf>> {
+    find_by_ending(directory, &ENDINGS)
+}
+
+/// Finds the files of test cases.
+pub fn find_tests(directory: &Path) -> Result<Vec<PathBuf>> {
+    find_by_ending(directory, &TEST_ENDINGS)
+}
+
+fn find_by_ending(directory: &Path, endings: &[&str]) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut open = vec![(directory.to_owned(), 0)];
     while let Some((folder, depth)) = open.pop() {
@@ -90,7 +100,7 @@ pub fn find(directory: &Path) -> Result<Vec<PathBuf>> {
                 && !SKIPPED.contains(&&*name)
             {
                 open.push((entry.path(), depth + 1));
-            } else if !is_folder && ENDINGS.iter().any(|it| name.ends_with(it)) {
+            } else if !is_folder && endings.iter().any(|it| name.ends_with(it)) {
                 found.push(entry.path());
             }
         }
