@@ -1,1 +1,51 @@
-fn main() {}
+//! The `surefoot` command. Terminal output and the exit of the process belong here and nowhere
+//! else; what is decided, kept and run is the library's.
+//!
+//! | folder | answers |
+//! |---|---|
+//! | `arguments` | what may be typed |
+//! | `commands` | what each command does |
+//! | `config` | which setting holds, and why |
+//! | `output` | tables, JSON, colours, times |
+//! | `live` | a run as it goes on |
+//! | `failure`, `exit` | what went wrong, and the code that says so |
+
+mod arguments;
+mod commands;
+mod config;
+mod exit;
+mod failure;
+mod input;
+mod live;
+mod output;
+mod project;
+mod session;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use arguments::Arguments;
+use exit::Exit;
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return usage(&error),
+    };
+    let colour = arguments.global.colour();
+    match commands::dispatch(arguments) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            failure.print(colour);
+            failure.exit.into()
+        }
+    }
+}
+
+/// Help and version are answers; everything else is a mistake in what was typed.
+fn usage(error: &clap::Error) -> ExitCode {
+    // Nothing can be done about a terminal that is gone.
+    let _ = error.print();
+    if error.use_stderr() { Exit::Usage.into() } else { Exit::Ok.into() }
+}

@@ -69,16 +69,25 @@ pub(crate) async fn fold(store: &dyn Store, run: RunId) -> Result<RunState, Insp
 
 /// Returns the whole journal of a run, oldest record first.
 pub async fn history(store: &dyn Store, run: RunId) -> Result<Vec<Record>, InspectError> {
+    let all = records(store, run, 0).await?;
+    if all.is_empty() { Err(InspectError::NotFound(run)) } else { Ok(all) }
+}
+
+/// Returns the records of a run from number `from` on, for who follows it.
+pub async fn records(
+    store: &dyn Store,
+    run: RunId,
+    from: u64,
+) -> Result<Vec<Record>, InspectError> {
     let mut all = Vec::new();
     loop {
-        let some = store.records(run, all.len() as u64, RECORDS_AT_ONCE).await?;
+        let some = store.records(run, from + all.len() as u64, RECORDS_AT_ONCE).await?;
         let is_last = some.len() < RECORDS_AT_ONCE as usize;
         all.extend(decode(store, run, some).await?);
         if is_last {
-            break;
+            return Ok(all);
         }
     }
-    if all.is_empty() { Err(InspectError::NotFound(run)) } else { Ok(all) }
 }
 
 async fn decode(

@@ -27,6 +27,7 @@
 
 mod clock;
 mod config;
+pub mod draw;
 mod engine;
 mod handler;
 pub mod inspect;

@@ -88,6 +88,12 @@ impl Run {
                 return Some(due);
             }
             self.index.timers.pop();
+            // An attempt that was heard of since is listened to again.
+            if let Timer::Beat(task) = timer
+                && let Some(later) = self.beat_due(task)
+            {
+                self.index.timers.push(Reverse((later, Timer::Beat(task))));
+            }
         }
         None
     }

@@ -95,6 +95,13 @@ impl Run {
         run
     }
 
+    /// Folds records of a run that somebody else decides. It may be read, but not decided, from
+    /// then on.
+    pub fn follow(&mut self, records: &[Record]) {
+        records.iter().for_each(|record| self.state.apply(record));
+        self.rebuild_index();
+    }
+
     pub fn id(&self) -> RunId {
         self.state.id
     }

@@ -25,7 +25,7 @@ use std::sync::Arc;
 use crate::config::Config;
 
 /// Makes the kinds that every engine has.
-pub(crate) fn built_in(config: &Config) -> Vec<(&'static str, Arc<dyn Kind>)> {
+pub fn built_in(config: &Config) -> Vec<(&'static str, Arc<dyn Kind>)> {
     let http = Arc::new(HttpKind::new(config.http.clone()));
     vec![
         ("emit", Arc::new(EmitKind::new(config.emit.clone(), http.clone())) as Arc<dyn Kind>),

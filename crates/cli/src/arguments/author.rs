@@ -1,0 +1,164 @@
+//! Commands for whoever writes workflows.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+/// Writes a workflow to start from, with a test, a schema for editors and a README.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  surefoot init order shop")]
+pub struct Init {
+    /// What to start from; see --list.
+    #[arg(default_value = "hello")]
+    pub template: String,
+    /// Where to write it. Defaults to a new directory named after the template.
+    pub directory: Option<PathBuf>,
+    /// Lists the templates.
+    #[arg(long)]
+    pub list: bool,
+}
+
+/// Checks definitions and reports every problem of every file.
+///
+/// Without files, every *.surefoot.yaml below the current directory is checked. Exits with 3 if a
+/// definition is rejected.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  surefoot check order.surefoot.yaml --graph ascii")]
+pub struct Check {
+    pub files: Vec<PathBuf>,
+    /// Takes warnings for errors.
+    #[arg(long)]
+    pub strict: bool,
+    /// How problems are written.
+    #[arg(long, default_value = "human")]
+    pub format: Report,
+    /// Draws the definitions as well.
+    #[arg(long, value_name = "PICTURE")]
+    pub graph: Option<Picture>,
+    /// Allows definitions of generated size: 64 MiB, 100,000 tasks.
+    #[arg(long)]
+    pub large: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Report {
+    Human,
+    Json,
+    /// Annotations of a GitHub workflow.
+    Github,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Picture {
+    Ascii,
+    Mermaid,
+    Dot,
+    Svg,
+}
+
+/// Draws a definition.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  surefoot graph order.surefoot.yaml --format svg > order.svg")]
+pub struct Graph {
+    pub file: PathBuf,
+    /// The workflow, if the file has several.
+    pub workflow: Option<String>,
+    #[arg(long, default_value = "ascii")]
+    pub format: Picture,
+    /// Allows definitions of generated size: 64 MiB, 100,000 tasks.
+    #[arg(long)]
+    pub large: bool,
+}
+
+/// Runs a workflow in this process, durably, and waits for its end.
+///
+/// The run is kept in the store as it goes: after Ctrl-C or a crash, `--resume` goes on with it.
+/// Exits with 0 if it completed, 1 if it failed, 9 if it was cancelled.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  surefoot run order.surefoot.yaml -i order_id=o-1 -i 'items=[1,2]'"
+)]
+pub struct Run {
+    /// The definition. Defaults to the only *.surefoot.yaml here.
+    pub file: Option<PathBuf>,
+    /// The workflow, if the file has several.
+    pub workflow: Option<String>,
+    #[command(flatten)]
+    pub request: Request,
+    /// Goes on with everything in the store until only waits are left.
+    #[arg(long, conflicts_with_all = ["file", "resume"])]
+    pub all: bool,
+    /// Goes on with this run instead of starting one.
+    #[arg(long, value_name = "RUN", conflicts_with = "file")]
+    pub resume: Option<String>,
+    /// Answers a handler or kind with this output instead of executing it.
+    #[arg(long, value_name = "NAME=JSON")]
+    pub mock: Vec<String>,
+    /// Prints what would run, in order, and runs nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Stops waiting after this time, such as 30s; the run is kept. Exits with 8.
+    #[arg(long, value_name = "DURATION")]
+    pub timeout: Option<String>,
+    /// Stops when nothing but waits for people, signals or distant times is left. Exits with 8.
+    #[arg(long)]
+    pub until_idle: bool,
+    /// Allows definitions of generated size: 64 MiB, 100,000 tasks.
+    #[arg(long)]
+    pub large: bool,
+}
+
+/// What a run is started with.
+#[derive(Debug, Args)]
+pub struct Request {
+    /// A field of the input. The value is JSON if it reads as JSON, else text; dots nest.
+    #[arg(short = 'i', value_name = "NAME=VALUE")]
+    pub fields: Vec<String>,
+    /// The whole input: JSON, a file, or - for standard input.
+    #[arg(long, value_name = "FILE")]
+    pub input: Option<String>,
+    /// Starting twice with one key starts once.
+    #[arg(long)]
+    pub key: Option<String>,
+    /// A label to find the run by.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub label: Vec<String>,
+    /// Higher goes first.
+    #[arg(long, allow_negative_numbers = true)]
+    pub priority: Option<i32>,
+}
+
+/// Converts a definition from elsewhere and lists what was changed.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  surefoot convert montage.json --time-scale 0.001 --to montage.surefoot.yaml"
+)]
+pub struct Convert {
+    pub file: PathBuf,
+    /// What the file is.
+    #[arg(long, default_value = "auto")]
+    pub from: ConvertFrom,
+    /// Makes runtimes shorter or longer: 0.001 makes a second of 1000.
+    #[arg(long, default_value_t = 1.0)]
+    pub time_scale: f64,
+    /// What tasks become.
+    #[arg(long, default_value = "wait")]
+    pub kind: ConvertTo,
+    /// Writes the definition here instead of to standard output.
+    #[arg(long = "to", value_name = "FILE")]
+    pub to_file: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ConvertFrom {
+    Auto,
+    Wfcommons,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ConvertTo {
+    /// A wait as long as the task ran.
+    Wait,
+    /// Nothing, at once.
+    Transform,
+}

@@ -1,0 +1,129 @@
+//! Who carries a command out: this process, if nobody owns the store, else the owner, by its inbox.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use surefoot::core::ids::RunId;
+use surefoot::core::source::nearest;
+use surefoot::inspect;
+use surefoot::{By, Command, Engine, Inbox, RunStatus};
+
+use crate::exit::Exit;
+use crate::failure::{Failure, Result};
+use crate::output::time::now;
+use crate::session::{Session, is_locked};
+
+/// How long the owner of the store may take to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Nothing is executed here, so nothing has to be waited for.
+const GRACE: Duration = Duration::ZERO;
+
+/// Either the right to decide, or the way to whoever has it.
+pub enum Authority {
+    Here(Engine),
+    Elsewhere { owner: String },
+}
+
+pub async fn authority(session: &Session) -> Result<Authority> {
+    // A command about a run must not make an empty store.
+    session.reader()?;
+    match session.engine(false, true).await {
+        Ok(engine) => Ok(Authority::Here(engine)),
+        Err(failure) if is_locked(&failure) => Ok(Authority::Elsewhere { owner: failure.message }),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// What became of a command.
+pub struct Done {
+    pub run: RunId,
+    /// Whether another process carried it out, and goes on with the run.
+    pub elsewhere: bool,
+}
+
+/// Finds the run and has the command carried out.
+pub async fn carry_out(session: &Session, run: &str, command: Command, by: By) -> Result<Done> {
+    let authority = authority(session).await?;
+    let run = inspect::resolve(&*session.reader()?, run).await?;
+    match authority {
+        Authority::Here(engine) => {
+            let done = engine.command(run, command, by).await;
+            engine.stop(GRACE).await?;
+            done?;
+            Ok(Done { run, elsewhere: false })
+        }
+        Authority::Elsewhere { owner } => {
+            let request = Inbox::Command { command, by };
+            ask(session, run, &request, &owner).await?;
+            Ok(Done { run, elsewhere: true })
+        }
+    }
+}
+
+/// Leaves a request for the owner and takes its answer.
+pub async fn ask(session: &Session, run: RunId, request: &Inbox, owner: &str) -> Result<()> {
+    let store = session.reader()?;
+    let answer = inspect::remote(&*store, run, request, now(), PATIENCE).await?;
+    match answer.as_deref() {
+        Some(surefoot::store::APPLIED) => Ok(()),
+        Some(refusal) => {
+            let reason = refusal.strip_prefix("refused: ").unwrap_or(refusal);
+            Err(Failure::new(Exit::Conflict, "SF5034", reason)
+                .hint(format!("See why with `surefoot show {run} --why`.")))
+        }
+        None => Err(Failure::new(
+            Exit::Unreachable,
+            "SF5017",
+            format!("the owner of the store has not answered in {} s: {owner}", PATIENCE.as_secs()),
+        )
+        .hint("The request is kept and may still be carried out; look with `surefoot show`.")),
+    }
+}
+
+/// Tells what was done, and how the run goes on.
+pub fn report(session: &Session, done: &Done, did: &str, status: RunStatus) -> Result<()> {
+    if !session.output.is_for_people() {
+        let value = json!({"run": done.run, "done": did, "status": status});
+        return session.output.value(&value, &done.run.to_string());
+    }
+    session.output.text(&format!("{did} {}: now {status}\n", done.run))?;
+    if !done.elsewhere && !status.is_terminal() {
+        session.output.say(format!(
+            "nothing executes it now; go on with `surefoot run --resume {}`",
+            done.run
+        ));
+    }
+    Ok(())
+}
+
+/// Reads what the run's row says.
+pub async fn status(session: &Session, run: RunId) -> Result<RunStatus> {
+    let loaded = inspect::load(&*session.reader()?, run).await?;
+    Ok(loaded.state().status)
+}
+
+/// Finds a task of a run by its path, or says which was meant.
+pub fn task_named(
+    run: &surefoot::core::run::Run,
+    path: &str,
+) -> Result<surefoot::core::run::TaskId> {
+    run.find(path).ok_or_else(|| {
+        let known: Vec<String> = (0..run.state().tasks.len() as u32)
+            .map(|it| run.path(surefoot::core::run::TaskId(it)))
+            .collect();
+        let failure = Failure::new(
+            Exit::NotFound,
+            "SF5035",
+            format!("run {} has no task `{path}`", run.id()),
+        );
+        match nearest(path, known.iter().map(String::as_str)) {
+            Some(near) => failure.hint(format!("did you mean `{near}`?")),
+            None => failure.hint(format!("See its tasks with `surefoot show {}`.", run.id())),
+        }
+    })
+}
+
+/// The value that a flag brings, or null.
+pub fn data(text: Option<&str>) -> Result<Value> {
+    text.map_or(Ok(Value::Null), crate::input::json)
+}

@@ -1,0 +1,60 @@
+//! What each command does. Each has a file; the order of the cases is that of the help.
+
+mod authority;
+mod check;
+mod completions;
+mod config;
+mod convert;
+mod graph;
+mod help;
+mod init;
+mod logs;
+mod ls;
+mod mock;
+mod run;
+mod show;
+mod start;
+mod store;
+mod task;
+mod timeline;
+mod verbs;
+
+use surefoot::Command as Ask;
+
+use crate::arguments::{Arguments, Command};
+use crate::exit::Exit;
+use crate::failure::Result;
+use crate::session::Session;
+
+pub fn dispatch(arguments: Arguments) -> Result<Exit> {
+    // These answer without configuration, store or threads.
+    match &arguments.command {
+        Command::Help(help) => return help::help(help, arguments.global.colour()),
+        Command::Completions(it) => return completions::completions(it),
+        Command::Init(it) => return init::init(it, &arguments.global),
+        _ => {}
+    }
+    let session = &Session::new(arguments.global)?;
+    match arguments.command {
+        Command::Check(it) => check::check(session, &it),
+        Command::Graph(it) => graph::graph(session, &it),
+        Command::Run(it) => run::run(session, &it),
+        Command::Convert(it) => convert::convert(session, &it),
+        Command::Start(it) => start::start(session, &it),
+        Command::Ls(it) => ls::ls(session, &it),
+        Command::Show(it) => show::show(session, &it),
+        Command::Logs(it) => logs::logs(session, &it),
+        Command::Signal(it) => verbs::signal(session, &it),
+        Command::Cancel(it) => verbs::verb(session, &it, Ask::Cancel),
+        Command::Kill(it) => verbs::kill(session, &it),
+        Command::Pause(it) => verbs::verb(session, &it, Ask::Pause),
+        Command::Resume(it) => verbs::verb(session, &it, Ask::Resume),
+        Command::Retry(it) => verbs::retry(session, &it),
+        Command::Skip(it) => verbs::skip(session, it),
+        Command::SetResult(it) => verbs::set_result(session, it),
+        Command::Task(it) => task::task(session, it),
+        Command::Store(it) => store::store(session, it),
+        Command::Config(it) => config::config(session, it),
+        Command::Init(_) | Command::Completions(_) | Command::Help(_) => Ok(Exit::Ok),
+    }
+}

@@ -1,0 +1,6 @@
+//! A run as it goes on: a tree redrawn in place on a terminal, a line for each change elsewhere.
+
+pub mod tree;
+mod watch;
+
+pub use watch::{Ending, Signals, Watch};
