@@ -8,11 +8,13 @@
 //! | `config` | which setting holds, and why |
 //! | `output` | tables, JSON, colours, times |
 //! | `live` | a run as it goes on |
+//! | `demo` | an order that survives a crash, with its own shop |
 //! | `failure`, `exit` | what went wrong, and the code that says so |
 
 mod arguments;
 mod commands;
 mod config;
+mod demo;
 mod exit;
 mod failure;
 mod input;

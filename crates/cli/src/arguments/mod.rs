@@ -9,6 +9,7 @@ use anstream::ColorChoice;
 use clap::builder::styling::Styles;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use crate::demo::Demo;
 pub use author::*;
 pub use runs::*;
 pub use things::*;
@@ -21,6 +22,7 @@ const STYLES: Styles = Styles::styled()
 
 const AFTER: &str = "\
 First steps:
+  surefoot demo --crash              an order that is killed in the middle, and paid once
   surefoot init hello && cd hello    a workflow, a test and a README
   surefoot check                     prove it before it runs
   surefoot run                       run it; the run survives crashes
@@ -123,6 +125,7 @@ pub enum Command {
     Test(Test),
     Graph(Graph),
     Convert(Convert),
+    Demo(Demo),
     // Runs.
     Start(Start),
     #[command(visible_alias = "list")]

@@ -45,6 +45,7 @@ pub fn dispatch(arguments: Arguments) -> Result<Exit> {
         Command::Check(it) => check::check(session, &it),
         Command::Graph(it) => graph::graph(session, &it),
         Command::Run(it) => run::run(session, &it),
+        Command::Demo(it) => crate::demo::demo(session, &it),
         Command::Convert(it) => convert::convert(session, &it),
         Command::Test(it) => test::test(session, &it),
         Command::Start(it) => start::start(session, &it),

@@ -77,7 +77,7 @@ async fn one(
             return Err(failure);
         }
     };
-    let watch = Watch::new(session, &engine, updates, run, true).await?;
+    let watch = Watch::new(session, &engine, updates, run, 0).await?;
     follow(session, &engine, watch, timeout, arguments.until_idle).await
 }
 
@@ -97,7 +97,7 @@ async fn resume(
     let builder = session.builder(arguments.large);
     let engine = mocks.apply(folded.plan(), &session.settings.engine, builder)?.open().await?;
     let updates = engine.subscribe();
-    let watch = Watch::new(session, &engine, updates, id, false).await?;
+    let watch = Watch::new(session, &engine, updates, id, folded.state().records).await?;
     follow(session, &engine, watch, timeout, arguments.until_idle).await
 }
 

@@ -113,6 +113,20 @@ impl Admission {
         }
     }
 
+    /// Whether a run has its turn already.
+    pub fn holds(&self, key: &str, run: RunId) -> bool {
+        self.keys.get(key).is_some_and(|it| it.holders.contains(&run))
+    }
+
+    /// A run turned out not to exist: its start was lost. Returns the keys that it had.
+    pub fn leave_all(&mut self, run: RunId) -> Vec<String> {
+        let has = |it: &Key| it.holders.contains(&run) || it.waiting.iter().any(|it| it.1 == run);
+        let keys = self.keys.iter().filter(|(_, it)| has(it));
+        let keys: Vec<String> = keys.map(|(key, _)| key.clone()).collect();
+        keys.iter().for_each(|key| self.leave(key, run));
+        keys
+    }
+
     /// Returns the runs of a key that may start now.
     pub fn next(&mut self, key: &str, now: Millis) -> Vec<RunId> {
         let Some(entry) = self.keys.get_mut(key) else { return Vec::new() };

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test program uses a part of this module")]
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 
+pub mod examples;
 pub mod http_server;
 pub mod ordinary_user;
 pub mod postgres;
@@ -12,6 +13,7 @@ use std::process::Command;
 
 use serde_json::Value;
 use surefoot::kinds::{Context, TaskError};
+use surefoot::{Engine, RunId, TaskStatus};
 
 /// A context whose log goes nowhere.
 pub fn context(task: &str) -> Context {
@@ -27,6 +29,13 @@ pub fn failed(found: Result<Value, TaskError>, kind: &str, retryable: bool) -> T
     };
     assert_eq!((error.kind.as_str(), error.retryable), (kind, retryable), "{error:?}");
     error
+}
+
+/// Returns the status of a task at the top level of a run.
+pub async fn status_of(engine: &Engine, run: RunId, task: &str) -> TaskStatus {
+    let run = surefoot::inspect::load(&**engine.store(), run).await.unwrap();
+    let id = run.state().children_of_root().find(|it| *run.node(*it).id == *task).unwrap();
+    run.state().task(id).status
 }
 
 /// Says that a test could not run here, so that nobody takes silence for success.

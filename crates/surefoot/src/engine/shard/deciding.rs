@@ -307,7 +307,7 @@ impl Shard {
         for run in runs {
             self.forget(run);
             if !self.is_stopping() {
-                self.load_for(run, Command::Recover, By::engine(), Reply::Nobody);
+                self.load_for(run, Command::Advance, By::engine(), Reply::Nobody);
             }
         }
     }
@@ -326,7 +326,7 @@ impl Shard {
                 tracing::debug!(%run, actual, "the store has another journal; reading it");
                 self.forget(run);
                 self.answer(reply, Ok(()));
-                return self.load_for(run, Command::Recover, By::engine(), Reply::Nobody);
+                return self.load_for(run, Command::Advance, By::engine(), Reply::Nobody);
             }
         }
         if let Some(resident) = self.residents.get_mut(&run) {
@@ -532,7 +532,10 @@ impl Shard {
     }
 
     pub(super) fn is_admitted(&self, run: &Run) -> bool {
-        run.state().status != RunStatus::Pending || run.state().created.concurrency_key.is_none()
+        let state = run.state();
+        let key = state.created.concurrency_key.as_ref();
+        state.status != RunStatus::Pending
+            || key.is_none_or(|it| self.admission.holds(it, state.id))
     }
 }
 

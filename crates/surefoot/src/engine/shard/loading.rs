@@ -35,7 +35,8 @@ impl Shard {
             let some = store.active(SHARD, after, RUNS_AT_ONCE).await?;
             let Some(last) = some.last().copied() else { break };
             for run in some {
-                self.load_for(run, Command::Recover, By::engine(), Reply::Nobody);
+                // Loading a run recovers it.
+                self.load_for(run, Command::Advance, By::engine(), Reply::Nobody);
             }
             after = Some(last);
         }
@@ -78,6 +79,11 @@ impl Shard {
                 // Dropping the waiters tells them to look for themselves.
                 self.waiters.remove(&id);
                 tracing::warn!(run = %id, %error, "a run cannot be loaded");
+                if matches!(*error, CommandError::NotFound(_)) {
+                    for key in self.admission.leave_all(id) {
+                        self.admit_next(&key);
+                    }
+                }
                 for (_, _, reply) in waiting {
                     self.answer(reply, Err((*error).clone()));
                 }
