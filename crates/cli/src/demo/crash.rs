@@ -51,7 +51,13 @@ impl Moment {
     }
 
     /// Waits for the moment, and ends the process as a power cut would.
-    pub async fn strike(self, run: RunId, task: TaskId, updates: Receiver<Update>, ledger: PathBuf) {
+    pub async fn strike(
+        self,
+        run: RunId,
+        task: TaskId,
+        updates: Receiver<Update>,
+        ledger: PathBuf,
+    ) {
         match self {
             Moment::After(_) => completed(updates, run, task).await,
             Moment::During => charged(ledger).await,

@@ -36,7 +36,9 @@ use proof::Evidence;
 /// The shop is a payment service and a stock of this command's own; nothing leaves this machine.
 /// Exits with 0 only if the order completed and, after a crash, was paid once.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  surefoot demo\n  surefoot demo --crash\n  surefoot demo --crash-at reserve\n  surefoot demo --crash-during")]
+#[command(
+    after_help = "Examples:\n  surefoot demo\n  surefoot demo --crash\n  surefoot demo --crash-at reserve\n  surefoot demo --crash-during"
+)]
 pub struct Demo {
     /// Kills the engine (SIGKILL) as soon as the payment is durable, then starts it again.
     #[arg(long)]

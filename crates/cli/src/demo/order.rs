@@ -72,15 +72,16 @@ impl Order {
     }
 
     fn request(&self, session: &Session, version: &str, shop_url: &str) -> StartRequest {
-        let items: Vec<Value> =
-            ITEMS.iter().map(|(sku, n)| json!({"sku": sku, "n": n})).collect();
+        let items: Vec<Value> = ITEMS.iter().map(|(sku, n)| json!({"sku": sku, "n": n})).collect();
         StartRequest::new("order_processing")
             .version(version)
             // Who starts the order again gets the run that there is: this is all that a restart
             // needs to know.
             .key(&self.id)
             .actor(&session.settings.actor)
-            .input(json!({"order_id": self.id, "shop_url": shop_url, "items": items, "total": TOTAL}))
+            .input(
+                json!({"order_id": self.id, "shop_url": shop_url, "items": items, "total": TOTAL}),
+            )
     }
 }
 
@@ -126,11 +127,7 @@ async fn open(session: &Session, order: &Order) -> Result<Engine> {
     config.http.allow_private = true;
     let url = format!("sqlite:{}", order.stock().display());
     config.databases.insert("shop".to_owned(), DatabaseConfig { url, max_connections: 4 });
-    let engine = session
-        .builder(false)
-        .config(config)
-        .handler("validate_order", validate)
-        .open();
+    let engine = session.builder(false).config(config).handler("validate_order", validate).open();
     Ok(engine.await?)
 }
 

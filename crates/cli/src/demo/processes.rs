@@ -50,7 +50,8 @@ pub async fn be_the_shop(order: &Order) -> Result<Exit> {
     writeln!(out, "{url}")?;
     out.flush()?;
     // The pipe ends with the process that holds its other end, whatever becomes of that.
-    let end = tokio::task::spawn_blocking(|| std::io::copy(&mut std::io::stdin(), &mut std::io::sink()));
+    let end =
+        tokio::task::spawn_blocking(|| std::io::copy(&mut std::io::stdin(), &mut std::io::sink()));
     let _ = end.await;
     Ok(Exit::Ok)
 }

@@ -117,7 +117,8 @@ impl Evidence {
         for charge in self.charges() {
             let id = charge["id"].as_str().unwrap_or_default();
             let amount = charge["amount"].as_f64().unwrap_or_default();
-            let _ = writeln!(text, "ledger       charge {id}: {amount:.2} for order {}", self.order);
+            let _ =
+                writeln!(text, "ledger       charge {id}: {amount:.2} for order {}", self.order);
         }
         let _ = writeln!(text, "             {}", self.ledger_path);
         for (at, (sku, before)) in self.stock_before.iter().enumerate() {
@@ -130,9 +131,10 @@ impl Evidence {
     }
 
     pub fn to_json(&self, proof: Option<&Proof>) -> Value {
-        let crash = self.crash.as_ref().map(
-            |it| json!({"signal": it.signal, "run": it.run, "records_at_crash": it.records}),
-        );
+        let crash = self
+            .crash
+            .as_ref()
+            .map(|it| json!({"signal": it.signal, "run": it.run, "records_at_crash": it.records}));
         json!({
             "run": self.run,
             "status": self.status,
@@ -175,7 +177,11 @@ impl Proof {
             let _ = writeln!(text, "{} {sentence}", verdict(*is_true));
         }
         let answer = if self.holds() { "yes" } else { "no" };
-        let _ = writeln!(text, "{}", style::paint(style::HEADING, format!("payment ran once: {answer}")));
+        let _ = writeln!(
+            text,
+            "{}",
+            style::paint(style::HEADING, format!("payment ran once: {answer}"))
+        );
         text
     }
 }

@@ -60,7 +60,9 @@ impl Shop {
         }
         let count = super::ledger::done(ledger.entries(), &path).len() + 1;
         let reply = match path.as_str() {
-            CHARGES => json!({"id": format!("ch_{count}"), "order": body["order"], "amount": body["amount"]}),
+            CHARGES => {
+                json!({"id": format!("ch_{count}"), "order": body["order"], "amount": body["amount"]})
+            }
             _ => body,
         };
         ledger.record(Entry::Done { path, key, reply: reply.clone() })?;

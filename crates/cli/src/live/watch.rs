@@ -49,13 +49,13 @@ pub struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    /// Follows a run from its first record on, or, if it was taken up again, from now on.
+    /// Follows a run from record number `from` on; what came before is not told again.
     pub async fn new(
         session: &'a Session,
         engine: &'a Engine,
         updates: Receiver<Update>,
         id: RunId,
-        from_start: bool,
+        from: u64,
     ) -> Result<Watch<'a>> {
         let store: &dyn Store = &**engine.store();
         let run = inspect::load(store, id).await?;
@@ -68,11 +68,9 @@ impl<'a> Watch<'a> {
             asked: BTreeSet::new(),
             effort: Duration::ZERO,
         };
-        if from_start {
-            let mut records = inspect::history(store, id).await?;
-            records.truncate(watch.run.state().records as usize);
-            watch.tell(&records)?;
-        }
+        let mut records = inspect::records(store, id, from).await?;
+        records.truncate(watch.run.state().records.saturating_sub(from) as usize);
+        watch.tell(&records)?;
         Ok(watch)
     }
 

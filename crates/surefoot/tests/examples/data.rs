@@ -51,7 +51,8 @@ fn deliver(folder: &Path, name: &str, rows: &Value, promised: Option<&str>) {
 async fn a_delivery_is_loaded_once_reported_and_put_away() {
     let folder = tempfile::tempdir().unwrap();
     let engine = engine(folder.path()).await;
-    let row = |id: &str, region: &str, amount: f64| json!({"id": id, "region": region, "amount": amount});
+    let row =
+        |id: &str, region: &str, amount: f64| json!({"id": id, "region": region, "amount": amount});
     let rows = json!([row("s1", "north", 10.0), row("s2", "south", 7.5), row("s3", "north", 2.5)]);
     let totals = json!([
         {"region": "north", "sales": 2, "amount": 12.5},

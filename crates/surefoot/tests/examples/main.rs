@@ -15,11 +15,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use support::examples::all_examples;
+use surefoot::RunStatus;
 use surefoot::core::check::{CheckContext, check_source};
 use surefoot::core::editor_schema::editor_schema;
 use surefoot::core::schema::Schema;
 use surefoot::core::source::{ReadOptions, read};
-use surefoot::RunStatus;
 
 /// What an example gets to finish what it began when its engine stops.
 const GRACE: Duration = Duration::from_secs(5);
