@@ -157,7 +157,8 @@ impl Plan {
 
 impl Random {
     fn draw(&mut self) -> Option<Fault> {
-        (self.next() % self.one_in == 0)
+        self.next()
+            .is_multiple_of(self.one_in)
             .then(|| FAULTS[(self.next() % FAULTS.len() as u64) as usize])
     }
 

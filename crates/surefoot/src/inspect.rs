@@ -101,13 +101,13 @@ async fn decode(
     for bytes in raw {
         let mut record = Record::decode(&bytes).map_err(|error| unreadable(error.to_string()))?;
         for digest in record.kept() {
-            if !fetched.contains_key(&digest) {
+            if let std::collections::btree_map::Entry::Vacant(place) = fetched.entry(digest) {
                 let bytes = store.payload(digest).await?;
                 let bytes =
                     bytes.ok_or_else(|| unreadable(format!("payload {digest} is missing")))?;
                 let value = serde_json::from_slice(&bytes)
                     .map_err(|error| unreadable(format!("payload {digest}: {error}")))?;
-                fetched.insert(digest, Arc::new(value));
+                place.insert(Arc::new(value));
             }
         }
         record.resolve(&fetched);

@@ -1,6 +1,7 @@
 //! Graphs of real workflows, converted and run to their end on a real database file; the journal
 //! is read back and checked.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+#![allow(clippy::print_stdout, reason = "seeds and counts belong into the output of a test")]
 
 use std::collections::HashMap;
 use std::path::Path;

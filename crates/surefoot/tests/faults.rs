@@ -1,5 +1,6 @@
 //! Handlers and outputs that misbehave, results that come late, and a process that is killed.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+#![allow(clippy::print_stdout, reason = "seeds and counts belong into the output of a test")]
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::ExitStatusExt;

@@ -258,7 +258,7 @@ fn an_unreadable_file_is_denied() {
     as_ordinary_user(async || {
         let place = Place::new();
         fs::write(place.path("mine"), "x").unwrap();
-        fs::set_permissions(place.path("mine"), PermissionsExt::from_mode(0)).unwrap();
+        fs::set_permissions(place.path("mine"), PermissionsExt::from_mode(0o000)).unwrap();
         fs::read(place.path("mine")).expect_err("this user may not read everything");
         failed(place.run(json!({"op": "read", "path": "mine"})).await, "file_denied", false);
     });

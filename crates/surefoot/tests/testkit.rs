@@ -1,5 +1,6 @@
 //! The test kit, on definitions of every shape.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+#![allow(clippy::print_stdout, reason = "seeds and counts belong into the output of a test")]
 
 use std::time::Duration;
 

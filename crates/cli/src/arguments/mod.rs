@@ -122,6 +122,7 @@ pub enum Command {
     Init(Init),
     Check(Check),
     Run(Run),
+    Test(Test),
     Graph(Graph),
     Convert(Convert),
     Demo(Demo),

@@ -69,7 +69,7 @@ impl Decider<'_, '_> {
         let expired = self.run.state.expired.clone();
         let ending = match (expired, ending) {
             (Some(error), Ending::Failed(..) | Ending::Completed(_)) => Err((None, error)),
-            (_, Ending::Completed(output)) => self.run_output(output),
+            (_, Ending::Completed(output)) => self.run_output(output).map_err(|it| (None, it)),
             (_, Ending::Failed(task, error)) => Err((Some(self.run.path(task)), error)),
             (_, Ending::Cancelled) => {
                 let error = self.cancel_error();
@@ -94,16 +94,15 @@ impl Decider<'_, '_> {
         TaskError::fatal("cancelled", "the run was cancelled")
     }
 
-    fn run_output(&mut self, own: Value) -> Result<Value, (Option<String>, TaskError)> {
+    fn run_output(&mut self, own: Value) -> Result<Value, TaskError> {
         let plan = self.run.plan.clone();
         let Some(template) = &plan.output else { return Ok(own) };
-        let seen = Seen::of_scope(ScopeId(0));
-        let output = self.run.evaluate(template, &seen).map_err(|error| (None, error))?;
+        let output = self.run.evaluate(template, &Seen::of_scope(ScopeId(0)))?;
         let limit = self.run.limits.payload_bytes;
         if super::size(&output, limit + 1) > limit {
             let message =
                 format!("the run's output has more than {limit} bytes (limits.payload_bytes)");
-            return Err((None, Self::fatal("payload_too_large", message)));
+            return Err(Self::fatal("payload_too_large", message));
         }
         Ok(output)
     }
@@ -185,7 +184,7 @@ impl Decider<'_, '_> {
     /// The run's own time is up, or that of its clean-up.
     pub fn run_due(&mut self) {
         let now = self.now();
-        if !self.run.state.due.is_some_and(|it| it <= now) {
+        if self.run.state.due.is_none_or(|it| it > now) {
             return;
         }
         match self.run.state.status {

@@ -126,7 +126,10 @@ impl Decider<'_, '_> {
             Err(error) => return self.fail_for_good(task, error),
         };
         let done = match &**kind {
-            "transform" => Ok(self.complete_task(task, value)),
+            "transform" => {
+                self.complete_task(task, value);
+                Ok(())
+            }
             "log" => self.write_log(task, value),
             "fail" => Err(raised(value)),
             "wait" => self.wait_for_time(task, value),
@@ -434,7 +437,7 @@ impl Decider<'_, '_> {
         let state = self.run.state.task(task);
         let now = self.now();
         let total_is_up = state.total_due().is_some_and(|it| it <= now);
-        if !state.due.is_some_and(|it| it <= now) && !total_is_up {
+        if state.due.is_none_or(|it| it > now) && !total_is_up {
             return;
         }
         let what = if total_is_up { "total" } else { "run" };

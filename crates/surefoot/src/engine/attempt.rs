@@ -19,7 +19,7 @@ use super::Shared;
 use super::request::{StartError, Update};
 use super::shard::Message;
 use crate::config::Config;
-use crate::kinds::{Context, Kind, TaskError};
+use crate::kinds::{Context, Kind, LogSink, TaskError};
 use crate::secrets::Blotter;
 
 /// How long an attempt may go on after it was asked to end, before it is dropped.
@@ -143,7 +143,7 @@ fn log_sink(
     shared: &Arc<Shared>,
     ticket: &Ticket,
     messages: &mpsc::WeakSender<Message>,
-) -> Arc<dyn Fn(&str, &str) + Send + Sync> {
+) -> LogSink {
     let left = AtomicUsize::new(shared.config.limits.log_bytes);
     let (shared, messages, blotter) = (shared.clone(), messages.clone(), ticket.blotter.clone());
     let (run, task, attempt) = (ticket.run, ticket.path.clone(), ticket.attempt);

@@ -12,6 +12,7 @@ mod shell;
 mod sql;
 mod tls;
 
+pub(crate) use context::LogSink;
 pub use context::{Context, Kind};
 pub use emit::{EmitConfig, EmitKind};
 pub use file::{FileConfig, FileKind, Root};

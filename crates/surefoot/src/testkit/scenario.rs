@@ -53,7 +53,7 @@ pub(super) async fn play(kit: &TestKit, mut play: Play<'_>) -> Result<TestOutcom
         let is_last = fault.is_none();
         let ended = process(kit, play.mocks, &clock, store, fault, &mut id, &mut refused).await;
         match ended {
-            Ok(run) => return outcome(&*play.store, run, play.mocks, refused).await,
+            Ok(run) => return outcome(&play.store, run, play.mocks, refused).await,
             Err(Cut::Error(error)) => return Err(error),
             Err(Cut::Crash) if is_last => unreachable!("the last store breaks nothing"),
             Err(Cut::Crash) => {}

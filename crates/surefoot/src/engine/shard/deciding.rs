@@ -177,7 +177,7 @@ impl Shard {
         resident.unflushed += 1;
         let state = resident.run.state();
         let (status, expected) = (state.status, state.records - 1);
-        let ended_child = status.is_terminal().then(|| state.created.parent.as_ref()).flatten();
+        let ended_child = state.created.parent.as_ref().filter(|_| status.is_terminal());
         let wake = ended_child.filter(|it| it.awaited).map(|it| it.run);
         if let Some(parent) = wake {
             *self.owed.entry(parent).or_default() += 1;
