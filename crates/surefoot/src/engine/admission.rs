@@ -118,7 +118,7 @@ impl Admission {
         self.keys.get(key).is_some_and(|it| it.holders.contains(&run))
     }
 
-    /// A run turned out not to exist: its start was lost. Returns the keys that it had.
+    /// The run turned out not to exist. Returns the keys that it had.
     pub fn leave_all(&mut self, run: RunId) -> Vec<String> {
         let has = |it: &Key| it.holders.contains(&run) || it.waiting.iter().any(|it| it.1 == run);
         let keys = self.keys.iter().filter(|(_, it)| has(it));

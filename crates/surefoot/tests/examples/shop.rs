@@ -168,6 +168,19 @@ async fn a_large_order_waits_for_finance_even_over_a_restart() {
     engine.stop(GRACE).await.unwrap();
 }
 
+#[tokio::test]
+async fn an_order_that_is_placed_twice_keeps_no_other_from_its_turn() {
+    let shop = Shop::open(0).await;
+    let engine = shop.engine().await;
+    let order = || shop.order(40.0, &json!([tea(1)]));
+    let first = engine.execute(order().key("k")).await.unwrap();
+    assert_eq!(engine.start(order().key("k")).await.unwrap().id(), first.run);
+    // One run of an order at a time: the start that was none must not count as one.
+    let again = engine.execute(order()).await.unwrap();
+    assert_eq!((again.status, shop.stock()), (RunStatus::Completed, vec![5, 8]));
+    engine.stop(GRACE).await.unwrap();
+}
+
 /// Items that cannot be had, and the kind of error that the run ends with.
 #[tokio::test]
 async fn a_missing_item_gives_back_the_money_and_the_stock() {

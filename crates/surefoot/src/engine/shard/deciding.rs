@@ -362,6 +362,7 @@ impl Shard {
     ) {
         self.forget(run);
         self.waiters.remove(&run);
+        self.never_began(run);
         let same = |asked: Option<Digest>| asked == body;
         match reply {
             Reply::Start { reply, body: asked, .. } if same(asked) => {
@@ -413,6 +414,13 @@ impl Shard {
         }
         for run in self.admission.next(key, self.shared.clock.now()) {
             self.command(run, Command::Admit, By::engine(), Reply::Nobody);
+        }
+    }
+
+    /// A run turned out not to exist: what it would have kept others from is theirs.
+    pub(super) fn never_began(&mut self, run: RunId) {
+        for key in self.admission.leave_all(run) {
+            self.admit_next(&key);
         }
     }
 

@@ -80,9 +80,7 @@ impl Shard {
                 self.waiters.remove(&id);
                 tracing::warn!(run = %id, %error, "a run cannot be loaded");
                 if matches!(*error, CommandError::NotFound(_)) {
-                    for key in self.admission.leave_all(id) {
-                        self.admit_next(&key);
-                    }
+                    self.never_began(id);
                 }
                 for (_, _, reply) in waiting {
                     self.answer(reply, Err((*error).clone()));
