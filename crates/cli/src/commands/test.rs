@@ -1,7 +1,7 @@
 //! `surefoot test`: cases of definitions on a virtual clock, and under faults.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -62,7 +62,7 @@ pub fn test(session: &Session, arguments: &Test) -> Result<Exit> {
     Ok(if failed > 0 { Exit::Failed } else { Exit::Ok })
 }
 
-async fn cases_of(session: &Session, path: &PathBuf, arguments: &Test) -> Result<Vec<Verdict>> {
+async fn cases_of(session: &Session, path: &Path, arguments: &Test) -> Result<Vec<Verdict>> {
     let file = load(path)?;
     let folder = path.parent().unwrap_or(Path::new("."));
     let context = CheckContext { large: true, ..CheckContext::default() };
