@@ -3,6 +3,7 @@
 //! The cases are text files: definitions, each with the problems or the plan that it gives. Set
 //! `UPDATE_EXPECTED=1` to write what is found now into the files, then read the difference.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+#![allow(clippy::disallowed_methods, reason = "the cases are files")]
 
 use std::fmt::Write as _;
 use std::path::PathBuf;

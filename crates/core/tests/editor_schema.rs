@@ -1,6 +1,7 @@
 //! The published schema: it is the one that the code builds, it takes what the parser takes, and
 //! it refuses what a schema can refuse.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+#![allow(clippy::disallowed_methods, reason = "the cases are files")]
 
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,6 @@
 //! Definitions in, definitions and problems out. The cases are files under `data/`.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+#![allow(clippy::disallowed_methods, reason = "the cases are files")]
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

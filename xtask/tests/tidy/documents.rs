@@ -2,6 +2,8 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use surefoot_core::check::{CheckContext, check_source};
+
 use crate::report;
 use crate::repository::{File, files, root};
 
@@ -40,6 +42,31 @@ fn named_paths_exist() {
         }
     }
     report("a document names a path that does not exist", findings);
+}
+
+/// A whole definition in a document is accepted by the check, without so much as a warning.
+#[test]
+fn definitions_in_documents_are_accepted() {
+    let mut findings = Vec::new();
+    let is_page = |file: &&&File| !file.path.starts_with("docs/errors/");
+    let mut seen = 0;
+    for file in files(&["md"]).iter().filter(is_page) {
+        for block in file.text.split("```yaml\n").skip(1) {
+            let source = block.split("\n```").next().unwrap_or_default();
+            // Others are parts of a definition.
+            if !source.starts_with("id: ") {
+                continue;
+            }
+            seen += 1;
+            for document in check_source(source.as_bytes(), &CheckContext::default()) {
+                findings.extend(document.problems.iter().map(|problem| {
+                    format!("{}: [{}] {}", file.path, problem.code, problem.message)
+                }));
+            }
+        }
+    }
+    assert!(seen > 0, "no definition was found");
+    report("a definition in a document has problems", findings);
 }
 
 #[test]

@@ -135,6 +135,7 @@ pub const ENTRIES: &[Entry] = &[
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+    #![allow(clippy::disallowed_methods, reason = "tests read the sources")]
     use std::collections::BTreeSet;
     use std::path::Path;
 
