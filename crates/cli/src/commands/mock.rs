@@ -86,9 +86,10 @@ struct Mocked {
 impl Kind for Mocked {
     async fn run(&self, context: &Context, with: Value) -> std::result::Result<Value, TaskError> {
         let task = context.task.as_str();
-        // An item or a later visit is answered like the task.
-        let bare = task.split(['[', '#']).next().unwrap_or(task);
-        let answer = [task, bare, &self.kind].into_iter().find_map(|it| self.mocks.0.get(it));
+        // An item or a later visit is answered like the task: `reserve[3].take` as `reserve.take`.
+        let names = task.split('.').map(|it| it.split(['[', '#']).next().unwrap_or(it));
+        let bare = names.collect::<Vec<_>>().join(".");
+        let answer = [task, &bare, &self.kind].into_iter().find_map(|it| self.mocks.0.get(it));
         match (answer, &self.real) {
             (Some(output), _) => Ok(output.clone()),
             (None, Some(real)) => real.run(context, with).await,
