@@ -10,6 +10,7 @@ use crate::failure::{Failure, Result};
 use crate::input::{read, reason};
 
 const ENDINGS: [&str; 3] = [".surefoot.yaml", ".surefoot.yml", ".surefoot.json"];
+const TEST_ENDINGS: [&str; 2] = [".surefoot-test.yaml", ".surefoot-test.yml"];
 /// Directories below which nothing is looked for.
 const SKIPPED: [&str; 3] = ["node_modules", "target", "__pycache__"];
 /// Files that one search finds.
@@ -43,6 +44,29 @@ impl Source {
         Ok(Source { path: path.to_owned(), bytes, documents })
     }
 
+    /// Returns the text of each document, for definitions are kept one by one. A line that begins
+    /// with `---` separates documents wherever it stands in YAML, and never occurs in JSON.
+    pub fn texts(&self) -> Vec<String> {
+        let text = String::from_utf8_lossy(&self.bytes);
+        let mut texts = vec![String::new()];
+        for line in text.lines() {
+            let is_separator =
+                line.strip_prefix("---").is_some_and(|it| it.trim_start() != it || it.is_empty());
+            if is_separator {
+                texts.push(String::new());
+            }
+            if let Some(last) = texts.last_mut() {
+                last.push_str(line);
+                last.push('\n');
+            }
+        }
+        let says_something = |it: &String| {
+            it.lines().any(|it| !it.trim().is_empty() && !it.starts_with('#') && it.trim() != "---")
+        };
+        texts.retain(says_something);
+        texts
+    }
+
     pub fn name(&self) -> String {
         self.path.display().to_string()
     }
@@ -50,6 +74,15 @@ impl Source {
 
 /// Finds the definitions below a directory, in order of their names.
 pub fn find(directory: &Path) -> Result<Vec<PathBuf>> {
+    find_by_ending(directory, &ENDINGS)
+}
+
+/// Finds the files of test cases.
+pub fn find_tests(directory: &Path) -> Result<Vec<PathBuf>> {
+    find_by_ending(directory, &TEST_ENDINGS)
+}
+
+fn find_by_ending(directory: &Path, endings: &[&str]) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut open = vec![(directory.to_owned(), 0)];
     while let Some((folder, depth)) = open.pop() {
@@ -67,7 +100,7 @@ pub fn find(directory: &Path) -> Result<Vec<PathBuf>> {
                 && !SKIPPED.contains(&&*name)
             {
                 open.push((entry.path(), depth + 1));
-            } else if !is_folder && ENDINGS.iter().any(|it| name.ends_with(it)) {
+            } else if !is_folder && endings.iter().any(|it| name.ends_with(it)) {
                 found.push(entry.path());
             }
         }

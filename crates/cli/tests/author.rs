@@ -195,3 +195,51 @@ fn every_code_of_the_command_line_has_a_page_and_every_page_a_code() {
     let known: BTreeSet<String> = entries.filter(|it| it.starts_with("SF5")).collect();
     assert_eq!(used, known);
 }
+
+#[test]
+fn the_tests_of_every_template_pass() {
+    let project = Project::new(&[]);
+    let list = project.out(&["init", "--list"]);
+    for name in list.lines().filter_map(|it| it.split_whitespace().next()) {
+        project.out(&["init", name]);
+    }
+    let done = project.run(&["test", "--junit", "report.xml"]);
+    assert_eq!(done.code, 0, "{}", done.err);
+    assert!(done.err.contains("12 passed, 0 failed"), "{}", done.err);
+    let report = std::fs::read_to_string(project.path().join("report.xml")).unwrap();
+    assert!(report.contains("tests=\"12\" failures=\"0\""), "{report}");
+}
+
+#[test]
+fn cases_are_repeated_with_a_crash_everywhere() {
+    let project = Project::new(&[]);
+    project.out(&["init", "saga", "."]);
+    let done = project.run(&["test", "--crash-everywhere", "-o", "json"]);
+    assert_eq!(done.code, 0, "{}", done.err);
+    let cases: serde_json::Value = serde_json::from_str(&done.out).unwrap();
+    assert!(cases[1]["plays"].as_u64() > Some(10), "{cases}");
+}
+
+#[test]
+fn a_case_that_fails_says_what_was_not_as_expected() {
+    let cases = "
+workflow: hello.surefoot.yaml
+cases:
+  - name: wrong
+    expect: {status: failed, output: {text: Bye}, tasks: {say: skipped, sya: completed}, attempts: {say: 3}}
+";
+    let project =
+        Project::new(&[("hello.surefoot.yaml", HELLO), ("hello.surefoot-test.yaml", cases)]);
+    let said = [
+        "the run should be failed and is completed",
+        "output.text should be \"Bye\" and is \"Hello, world!\"",
+        "task `say` should be skipped and is completed",
+        "task `sya` should be completed and was never reached",
+        "1 failed",
+    ];
+    project.fails(&["test"], 1, &said);
+    project.write("hello.surefoot-test.yaml", "workflow: hello.surefoot.yaml\ncasse: []\n");
+    project.fails(&["test"], 2, &["SF5048", "unknown field `casse`"]);
+    project.write("hello.surefoot-test.yaml", "workflow: none.yaml\ncases: []\n");
+    project.fails(&["test"], 5, &["SF5003"]);
+}

@@ -108,6 +108,24 @@ pub struct Run {
     pub large: bool,
 }
 
+/// Tries definitions out: the cases of *.surefoot-test.yaml, on a virtual clock.
+///
+/// Nothing sleeps and nothing outside is touched. Exits with 1 if a case fails.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  surefoot test --crash-everywhere --junit report.xml")]
+pub struct Test {
+    pub files: Vec<PathBuf>,
+    /// Only cases whose name has this text.
+    #[arg(long, value_name = "TEXT")]
+    pub filter: Option<String>,
+    /// Repeats each case with a crash at every place of its journal.
+    #[arg(long)]
+    pub crash_everywhere: bool,
+    /// Writes a JUnit report.
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+}
+
 /// What a run is started with.
 #[derive(Debug, Args)]
 pub struct Request {

@@ -120,6 +120,7 @@ pub enum Command {
     Init(Init),
     Check(Check),
     Run(Run),
+    Test(Test),
     Graph(Graph),
     Convert(Convert),
     // Runs.

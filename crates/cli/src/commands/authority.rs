@@ -80,6 +80,9 @@ pub async fn ask(session: &Session, run: RunId, request: &Inbox, owner: &str) ->
     }
 }
 
+/// What is done to a run that has failed changes nothing until it is retried.
+const TAKES_EFFECT_ON_RETRY: &[&str] = &["set the result", "skipped"];
+
 /// Tells what was done, and how the run goes on.
 pub fn report(session: &Session, done: &Done, did: &str, status: RunStatus) -> Result<()> {
     if !session.output.is_for_people() {
@@ -87,6 +90,9 @@ pub fn report(session: &Session, done: &Done, did: &str, status: RunStatus) -> R
         return session.output.value(&value, &done.run.to_string());
     }
     session.output.text(&format!("{did} {}: now {status}\n", done.run))?;
+    if status == RunStatus::Failed && TAKES_EFFECT_ON_RETRY.iter().any(|it| did.starts_with(it)) {
+        session.output.say(format!("take it in with `surefoot retry {}`", done.run));
+    }
     if !done.elsewhere && !status.is_terminal() {
         session.output.say(format!(
             "nothing executes it now; go on with `surefoot run --resume {}`",

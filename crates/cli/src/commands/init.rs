@@ -130,7 +130,7 @@ pub fn init(arguments: &Init, global: &Global) -> Result<Exit> {
         // Nothing can be done about a terminal that is gone.
         let _ = writeln!(
             AutoStream::new(err, global.colour()),
-            "next: cd {place} && surefoot check && surefoot run"
+            "next: cd {place} && surefoot check && surefoot test && surefoot run"
         );
     }
     Ok(Exit::Ok)

@@ -16,6 +16,8 @@ mod show;
 mod start;
 mod store;
 mod task;
+mod test;
+mod test_file;
 mod timeline;
 mod verbs;
 
@@ -35,11 +37,16 @@ pub fn dispatch(arguments: Arguments) -> Result<Exit> {
         _ => {}
     }
     let session = &Session::new(arguments.global)?;
+    // Tests break the store on purpose; its complaints are no news.
+    if session.global.verbose > 0 || !matches!(arguments.command, Command::Test(_)) {
+        session.output.trace(session.global.verbose);
+    }
     match arguments.command {
         Command::Check(it) => check::check(session, &it),
         Command::Graph(it) => graph::graph(session, &it),
         Command::Run(it) => run::run(session, &it),
         Command::Convert(it) => convert::convert(session, &it),
+        Command::Test(it) => test::test(session, &it),
         Command::Start(it) => start::start(session, &it),
         Command::Ls(it) => ls::ls(session, &it),
         Command::Show(it) => show::show(session, &it),

@@ -101,21 +101,18 @@ async fn resume(
     follow(session, &engine, watch, timeout, arguments.until_idle).await
 }
 
-/// Keeps what the file says. A sub-run may start any workflow of the same file.
+/// Keeps what the file says: a sub-run may start any workflow of it.
 async fn deploy(engine: &Engine, source: &Source) -> Result<()> {
-    let text = String::from_utf8_lossy(&source.bytes);
-    match engine.deploy_draft(&text).await {
-        Ok(_) => Ok(()),
-        Err(DeployError::Store(error)) => Err(error.into()),
-        Err(error @ DeployError::Several(_)) => {
-            Err(Failure::new(Exit::Usage, "SF5005", error.to_string())
-                .hint("Put each workflow into a file of its own."))
-        }
-        Err(error @ (DeployError::Rejected(_) | DeployError::VersionExists { .. })) => {
-            Err(Failure::new(Exit::Rejected, "SF5002", error.to_string())
-                .hint("Run `surefoot check` for all problems, or change `version`."))
-        }
+    for text in source.texts() {
+        engine.deploy_draft(&text).await.map_err(|error| match error {
+            DeployError::Store(error) => error.into(),
+            DeployError::Rejected(_)
+            | DeployError::VersionExists { .. }
+            | DeployError::Several(_) => Failure::new(Exit::Rejected, "SF5002", error.to_string())
+                .hint("Run `surefoot check` for all problems, or change `version`."),
+        })?;
     }
+    Ok(())
 }
 
 async fn follow(

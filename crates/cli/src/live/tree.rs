@@ -16,6 +16,8 @@ pub const LISTED_MAX: usize = 40;
 /// Of many tasks, so many running ones are shown.
 const RUNNING_MAX: usize = 8;
 const FAILED_MAX: usize = 8;
+/// Of what waits for people, so much is shown with the command that answers it.
+const ANSWERS_MAX: usize = 10;
 const NAME_WIDTH: usize = 22;
 const BAR_WIDTH: u32 = 20;
 
@@ -147,7 +149,8 @@ pub fn answers(run: &Run) -> String {
     }
     let id = run.id();
     let mut text = String::new();
-    for (at, state) in run.state().tasks.iter().enumerate() {
+    let waiting = run.state().tasks.iter().enumerate().filter(|(_, it)| it.wait().is_some());
+    for (at, state) in waiting.take(ANSWERS_MAX) {
         let path = || run.path(TaskId(at as u32));
         match state.wait() {
             Some(Wait::Approval(approval)) => {

@@ -1,5 +1,6 @@
 //! Follows a run by its journal: what is shown is what is durable.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,8 @@ use crate::session::Session;
 /// How often a terminal is redrawn, and a pipe written to, at most.
 const REDRAW_INTERVAL: Duration = Duration::from_millis(100);
 const LINES_INTERVAL: Duration = Duration::from_millis(10);
+/// Taking in changes may take one part in so many of the time.
+const EFFORT_SHARE: u32 = 20;
 /// A journal is looked at this often even if nobody said that it grew.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -37,8 +40,12 @@ pub struct Watch<'a> {
     engine: &'a Engine,
     updates: Receiver<Update>,
     run: Run,
-    /// Lines that stand on the terminal and are drawn over next.
+    /// Rows that stand on the terminal and are drawn over next.
     drawn: usize,
+    /// What was asked of people already, where nothing can be redrawn.
+    asked: BTreeSet<String>,
+    /// How long it took to take in the last changes.
+    effort: Duration,
 }
 
 impl<'a> Watch<'a> {
@@ -52,7 +59,15 @@ impl<'a> Watch<'a> {
     ) -> Result<Watch<'a>> {
         let store: &dyn Store = &**engine.store();
         let run = inspect::load(store, id).await?;
-        let watch = Watch { session, engine, updates, run, drawn: 0 };
+        let mut watch = Watch {
+            session,
+            engine,
+            updates,
+            run,
+            drawn: 0,
+            asked: BTreeSet::new(),
+            effort: Duration::ZERO,
+        };
         if from_start {
             let mut records = inspect::history(store, id).await?;
             records.truncate(watch.run.state().records as usize);
@@ -103,23 +118,31 @@ impl<'a> Watch<'a> {
         Ok(ending)
     }
 
+    /// Watching a large run must not take the time that the run needs.
     fn interval(&self) -> Duration {
-        if self.session.output.is_live { REDRAW_INTERVAL } else { LINES_INTERVAL }
+        let least = if self.session.output.is_live { REDRAW_INTERVAL } else { LINES_INTERVAL };
+        least.max(EFFORT_SHARE * self.effort)
     }
 
     /// Takes in what the journal has gained, and shows it.
     async fn catch_up(&mut self) -> Result<()> {
+        let started = Instant::now();
         let store: &dyn Store = &**self.engine.store();
         let records = inspect::records(store, self.run.id(), self.run.state().records).await?;
-        self.run.follow(&records);
-        if self.session.output.is_live {
-            return self.redraw();
+        if !records.is_empty() {
+            self.run.follow(&records);
         }
-        self.tell(&records)
+        if self.session.output.is_live {
+            self.redraw()?
+        } else {
+            self.tell(&records)?
+        }
+        self.effort = started.elapsed();
+        Ok(())
     }
 
     /// Writes a line for each change, where nothing can be redrawn.
-    fn tell(&self, records: &[Record]) -> Result<()> {
+    fn tell(&mut self, records: &[Record]) -> Result<()> {
         if self.session.output.quiet || self.session.output.is_live {
             return Ok(());
         }
@@ -138,12 +161,13 @@ impl<'a> Watch<'a> {
     }
 
     /// In a pipe, what is asked of people is said once, with the command that answers it.
-    fn tell_questions(&self, records: &[Record]) -> Result<()> {
+    fn tell_questions(&mut self, records: &[Record]) -> Result<()> {
         let asks = |it: &Event| matches!(it, Event::Waiting { .. } | Event::Moved { .. });
         if records.iter().flat_map(|it| &it.events).any(asks) {
-            let text = tree::answers(&self.run);
-            if !text.is_empty() {
-                self.session.output.say(text.trim_end());
+            for line in tree::answers(&self.run).lines() {
+                if self.asked.insert(line.to_owned()) {
+                    self.session.output.say(line);
+                }
             }
         }
         Ok(())

@@ -62,6 +62,24 @@ impl Output {
         }
     }
 
+    /// Lets the library's own log through: warnings, and with `-v` more.
+    pub fn trace(&self, verbose: u8) {
+        let level = match verbose {
+            0 if self.quiet => tracing::Level::ERROR,
+            0 => tracing::Level::WARN,
+            1 => tracing::Level::INFO,
+            2 => tracing::Level::DEBUG,
+            _ => tracing::Level::TRACE,
+        };
+        let is_plain =
+            AutoStream::new(std::io::stderr(), self.choice).current_choice() == ColorChoice::Never;
+        tracing_subscriber::fmt()
+            .with_max_level(level)
+            .with_writer(std::io::stderr)
+            .with_ansi(!is_plain)
+            .init();
+    }
+
     pub fn is_for_people(&self) -> bool {
         matches!(self.format, Format::Table | Format::Wide)
     }
