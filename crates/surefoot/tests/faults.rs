@@ -93,6 +93,36 @@ async fn too_many_items_fail_the_task() {
 }
 
 #[tokio::test]
+async fn outputs_that_are_too_much_together_fail_the_task_that_is_too_much() {
+    let limits = surefoot::core::limits::Limits { context_bytes: 2_500, ..Default::default() };
+    let builder = Engine::builder()
+        .config(Config { limits, ..Config::default() })
+        .handler("bad", async |_: Context, _: Value| Ok::<_, TaskError>("x".repeat(1_000)));
+    let source =
+        "{id: a, tasks: {a: {uses: bad}, b: {needs: [a], uses: bad}, c: {needs: [b], uses: bad}}}";
+    let outcome = run(builder, source).await;
+    assert_eq!(error_kind(&outcome), "context_too_large");
+    assert_eq!(outcome.error.unwrap().task.as_deref(), Some("c"));
+}
+
+#[tokio::test]
+async fn a_start_beyond_the_runs_that_fit_is_refused() {
+    let limits = surefoot::core::limits::Limits { resident_runs: 1, ..Default::default() };
+    let engine = Engine::builder()
+        .config(Config { limits, ..Config::default() })
+        .handler("bad", async |_: Context, _: Value| {
+            std::future::pending::<Result<Value, TaskError>>().await
+        })
+        .open()
+        .await
+        .unwrap();
+    engine.deploy(CALL).await.unwrap();
+    engine.start(StartRequest::new("a")).await.unwrap();
+    let refused = engine.start(StartRequest::new("a")).await.err().unwrap();
+    assert!(refused.to_string().contains("limits.resident_runs"), "{refused}");
+}
+
+#[tokio::test]
 async fn an_unknown_handler_is_refused_at_the_start_with_what_there_is() {
     let engine = Engine::builder()
         .handler("good", async |_: Context, _: Value| Ok::<_, TaskError>(Value::Null))

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![allow(clippy::print_stdout, reason = "seeds and counts belong into the output of a test")]
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::json;
@@ -153,6 +155,27 @@ async fn every_task_may_fail_once() {
         let waits_for_people = outcome.calls.is_empty() || name.contains("approval");
         assert!(outcome.status.is_terminal() || waits_for_people, "{name}: {}", outcome.status);
     }
+}
+
+#[tokio::test]
+async fn every_task_may_run_twice() {
+    let ledger = Arc::new(Mutex::new(BTreeMap::new()));
+    let seen = ledger.clone();
+    let kit = TestKit::new(
+        "{id: pay, tasks: {pay: {uses: http, with: {url: 'https://a.example', method: POST}}}}",
+    )
+    .mock(
+        "pay",
+        Mock::function(move |context, _| {
+            let mut ledger = seen.lock().unwrap();
+            *ledger.entry(context.idempotency_key.clone()).or_insert(0) += 1;
+            Ok(json!({"charges": ledger.len()}))
+        }),
+    );
+    kit.repeat_each_task().await.unwrap();
+    let calls: Vec<u32> = ledger.lock().unwrap().values().copied().collect();
+    assert_eq!(calls.iter().sum::<u32>(), 3, "once to know the outcome, and then twice");
+    assert_eq!(calls.len(), 2, "twice with one key, so that it was one charge a run");
 }
 
 #[tokio::test]

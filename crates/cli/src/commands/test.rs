@@ -1,7 +1,7 @@
 //! `surefoot test`: cases of definitions on a virtual clock, and under faults.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};

@@ -340,6 +340,13 @@ impl Decider<'_, '_> {
             );
             return self.attempt_failed(task, Self::fatal("payload_too_large", message));
         }
+        let (context, limit) = (self.run.index.context_bytes, self.run.limits.context_bytes);
+        if context + bytes > limit {
+            let message = format!(
+                "all outputs of the run would have more than {limit} bytes (limits.context_bytes); write large ones to files or a database"
+            );
+            return self.attempt_failed(task, Self::fatal("context_too_large", message));
+        }
         let undo = self.run.node(task).compensate.is_some() && !self.run.is_map(task);
         self.emit(Event::Completed { task, output: output.into(), undo });
     }

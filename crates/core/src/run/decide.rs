@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use super::command::{Command, Refusal};
 use super::event::*;
 use super::index::{ScopeIndex, Step, Timer, is_active, outcome};
+use super::payload::size;
 use super::state::ScopeContent;
 use super::status::{RunStatus, TaskStatus};
 use super::{Run, TaskId};
@@ -171,6 +172,9 @@ impl Decider<'_, '_> {
     pub fn emit(&mut self, event: Event) {
         let task = subject(&event);
         let before = task.map(|it| self.run.state.task(it).status);
+        if let Event::Completed { task, output, .. } | Event::Given { task, output } = &event {
+            self.index_output(*task, output.value());
+        }
         self.run.state.evolve(&event, self.env.now);
         match &event {
             Event::Opened { scope, .. } | Event::Mapped { scope, .. } => self.index_opened(*scope),
@@ -233,6 +237,13 @@ impl Decider<'_, '_> {
         if scope.len == 0 {
             run.index.steps.push_back(Step::Close(id));
         }
+    }
+
+    /// A new output takes the place of the task's last one.
+    fn index_output(&mut self, task: TaskId, output: &serde_json::Value) {
+        let old = self.run.state.task(task).output.as_deref().map_or(0, |it| size(it, usize::MAX));
+        let index = &mut self.run.index;
+        index.context_bytes = index.context_bytes.saturating_sub(old) + size(output, usize::MAX);
     }
 
     /// A move gives the new state a fresh task and the machine new timers.

@@ -6,6 +6,7 @@ use std::collections::{BTreeSet, BinaryHeap, HashMap, VecDeque};
 
 use super::Run;
 use super::event::{ScopeId, TaskId};
+use super::payload::size;
 use super::state::ScopeContent;
 use super::status::TaskStatus;
 use crate::join::{Outcome, Tally};
@@ -26,6 +27,8 @@ pub(super) struct Index {
     pub live: u32,
     /// Tasks whose effects may have changed in this decision.
     pub touched: Vec<TaskId>,
+    /// Bytes of all outputs that the run keeps, about.
+    pub context_bytes: usize,
     /// When running attempts were last heard of. Lost with the process, as they are.
     pub beats: HashMap<TaskId, Millis>,
 }
@@ -75,6 +78,8 @@ impl Run {
             beats: std::mem::take(&mut self.index.beats),
             ..Index::default()
         };
+        let outputs = self.state.tasks.iter().filter_map(|it| it.output.as_deref());
+        index.context_bytes = outputs.map(|it| size(it, usize::MAX)).sum();
         index.tallies = vec![Tally::default(); self.state.tasks.len()];
         index.scopes = vec![ScopeIndex::default(); self.state.scopes.len()];
         for (number, scope) in self.state.scopes.iter().enumerate() {

@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::Run;
 use super::command::Refusal;
 use super::decide::{Decider, InlineLog, Want};
 use super::event::*;
@@ -12,7 +13,6 @@ use super::index::Timer;
 use super::state::ScopeContent;
 use super::status::{RunStatus, TaskStatus};
 use super::view::Seen;
-use super::{Run, size};
 use crate::ids::RunId;
 use crate::limits::LOST_ATTEMPTS_MAX;
 use crate::plan::{TaskPlan, WorkPlan};
@@ -513,13 +513,6 @@ impl Run {
     /// The key of a limit that names none: the task itself, in all runs of the workflow.
     fn plan_key(&self, task: TaskId) -> String {
         format!("{}/{}", self.plan.workflow, self.node(task).id)
-    }
-
-    /// Whether an output of this size fits beside what the run keeps already.
-    pub fn context_bytes(&self) -> usize {
-        let limit = self.limits.context_bytes;
-        let outputs = self.state.tasks.iter().filter_map(|it| it.output.as_deref());
-        outputs.fold(0, |sum, it| if sum > limit { sum } else { sum + size(it, limit) })
     }
 
     /// Whether the task is the current state of its machine.

@@ -79,6 +79,22 @@ impl TestKit {
         if violations.is_empty() { Ok(outcome) } else { Err(TestError::Violations(violations)) }
     }
 
+    /// Lets every attempt do its work twice with the same idempotency key, as after a lost result.
+    /// The run must end as if it had been done once; whether the outside sees one effect is for
+    /// the mocks to say.
+    pub async fn repeat_each_task(&self) -> Result<TestOutcome, TestError> {
+        let (expected, _) = self.baseline().await?;
+        let mocks = Mocks::new(self).repeating();
+        let outcome = play(self, Play::new(Arc::new(MemoryStore::new()), &mocks)).await?;
+        let mut violations = journal_violations("every task runs twice", &outcome);
+        if (outcome.status, &outcome.output) != (expected.status, &expected.output) {
+            let fault = "every task runs twice".to_owned();
+            let what = format!("the run was {} with {}", outcome.status, outcome.output);
+            violations.push(Violation { fault, what });
+        }
+        if violations.is_empty() { Ok(outcome) } else { Err(TestError::Violations(violations)) }
+    }
+
     async fn baseline(&self) -> Result<(TestOutcome, u64), TestError> {
         let store = Arc::new(MemoryStore::new());
         let mocks = Mocks::new(self);

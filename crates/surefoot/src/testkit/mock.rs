@@ -78,6 +78,8 @@ pub(super) struct Mocks {
     pub calls: Arc<Mutex<Vec<Call>>>,
     /// Fail the first call of each of these paths, or of all.
     fail_once: Option<Arc<Mutex<HashSet<String>>>>,
+    /// Make every call twice, as after a lost result.
+    repeat: bool,
 }
 
 impl Mocks {
@@ -87,12 +89,18 @@ impl Mocks {
             fallback: kit.fallback.clone(),
             calls: Arc::default(),
             fail_once: None,
+            repeat: false,
         }
     }
 
     /// Lets the first attempt of every task fail.
     pub fn failing_once(self) -> Mocks {
         Mocks { fail_once: Some(Arc::default()), ..self }
+    }
+
+    /// Lets every attempt do its work twice.
+    pub fn repeating(self) -> Mocks {
+        Mocks { repeat: true, ..self }
     }
 
     pub fn kind(&self, name: &str) -> Arc<dyn Kind> {
@@ -122,7 +130,13 @@ impl Kind for MockKind {
         let bare = bare_path(&context.task);
         let named = self.mocks.by_name.get(&bare).or_else(|| self.mocks.by_name.get(&self.name));
         match named.or(self.mocks.fallback.as_ref()) {
-            Some(mock) => mock.answer(context, &with, earlier),
+            Some(mock) => {
+                if self.mocks.repeat {
+                    // The first result is lost; the outside has seen the call all the same.
+                    drop(mock.answer(context, &with, earlier));
+                }
+                mock.answer(context, &with, earlier)
+            }
             None => {
                 let message = format!("the test has no mock for task `{bare}` ({})", self.name);
                 Err(TaskError::fatal("no_mock", message))

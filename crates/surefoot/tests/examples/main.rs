@@ -75,6 +75,14 @@ async fn every_example_ends_as_told_even_if_each_task_fails_once() {
 }
 
 #[tokio::test]
+async fn every_example_ends_as_told_if_each_task_runs_twice() {
+    for example in all_examples() {
+        let outcome = example.kit().repeat_each_task().await.unwrap();
+        assert_eq!(outcome.output, example.output, "{}", example.name);
+    }
+}
+
+#[tokio::test]
 async fn every_example_survives_a_crash_at_every_place() {
     let mut broken = Vec::new();
     for example in all_examples() {

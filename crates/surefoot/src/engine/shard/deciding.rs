@@ -34,6 +34,14 @@ impl Shard {
             // The callers see their channel close, which says the same.
             return;
         }
+        let (actual, limit) = (self.residents.len() + 1, self.limits.resident_runs);
+        if actual > limit {
+            let what = "the number of runs in memory (limits.resident_runs)".to_owned();
+            if let Some(reply) = reply {
+                let _ = reply.send(Err(StartError::Limit { what, actual, limit }));
+            }
+            return;
+        }
         if let Some(waiter) = waiter {
             self.waiters.entry(new.id).or_default().push(waiter);
         }
