@@ -58,7 +58,8 @@ fn plans_of_correct_definitions() {
 #[test]
 fn the_examples_of_the_pages_are_broken_and_mended() {
     let world = CheckContext { handlers: None, ..known_world() };
-    for entry in codes::ENTRIES.iter().filter(|it| it.code >= "SF1100") {
+    // Pages of the reader and of the command line show other things than definitions.
+    for entry in codes::ENTRIES.iter().filter(|it| ("SF1100".."SF2000").contains(&it.code)) {
         let mut examples = entry.page.split("```yaml\n").skip(1).map(|it| {
             let (example, _) = it.split_once("```").unwrap();
             // The examples leave out what does not matter to them.
