@@ -47,6 +47,8 @@ pub struct Queue<T> {
     waiting: BTreeMap<(i64, u64), Request<T>>,
     last_rank: HashMap<u64, i64>,
     sequence: u64,
+    /// Whether any rate was ever set: most queues have none, and need not be looked through.
+    has_rates: bool,
 }
 
 /// A slot that was given out; give it back with [`Queue::release`].
@@ -94,12 +96,15 @@ impl Usage {
 impl<T: Clone> Queue<T> {
     /// Makes a queue with so many slots, and limits by kind of task.
     pub fn new(slots: u32, kinds: impl IntoIterator<Item = (String, Limit)>) -> Queue<T> {
-        let kinds =
-            kinds.into_iter().map(|(kind, limit)| (kind, Usage { limit, ..Usage::default() }));
+        let kinds: HashMap<String, Usage> = kinds
+            .into_iter()
+            .map(|(kind, limit)| (kind, Usage { limit, ..Usage::default() }))
+            .collect();
         Queue {
             slots,
             used: 0,
-            kinds: kinds.collect(),
+            has_rates: kinds.values().any(|it| it.limit.rate.is_some()),
+            kinds,
             keys: HashMap::new(),
             waiting: BTreeMap::new(),
             last_rank: HashMap::new(),
@@ -162,6 +167,9 @@ impl<T: Clone> Queue<T> {
 
     /// Returns when a rate will let somebody start who waits now.
     pub fn next_start(&self) -> Option<Millis> {
+        if !self.has_rates {
+            return None;
+        }
         let rates = self.waiting.values().flat_map(|it| {
             let kind = self.kinds.get(&it.kind);
             let key = it.key.as_ref().and_then(|(key, _)| self.keys.get(key));
@@ -195,6 +203,7 @@ impl<T: Clone> Queue<T> {
         let key = request.key.as_ref().map(|(key, limit)| {
             let usage = self.keys.entry(key.clone()).or_default();
             usage.limit = *limit;
+            self.has_rates |= limit.rate.is_some();
             usage.take(now);
             key.clone()
         });

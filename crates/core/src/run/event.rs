@@ -408,11 +408,21 @@ fn is_false(value: &bool) -> bool {
 }
 
 impl Record {
-    /// Encodes the record for the store; large values come out beside it, to be kept by hash.
-    pub fn encode(mut self) -> (Vec<u8>, Vec<(Digest, Vec<u8>)>) {
-        let large = self.events.iter_mut().flat_map(Event::payloads_mut);
-        let kept = large.filter_map(Payload::take_large).collect();
-        (serde_json::to_vec(&self).expect("a record has a text"), kept)
+    /// Encodes the record for the store; large values come out beside it, to be kept by hash. The
+    /// record itself is the same afterwards.
+    pub fn encode(&mut self) -> (Vec<u8>, Vec<(Digest, Vec<u8>)>) {
+        let (mut kept, mut values) = (Vec::new(), BTreeMap::new());
+        for payload in self.events.iter_mut().flat_map(Event::payloads_mut) {
+            if let Some((digest, bytes, value)) = payload.take_large() {
+                kept.push((digest, bytes));
+                values.insert(digest, value);
+            }
+        }
+        let bytes = serde_json::to_vec(self).expect("a record has a text");
+        if !values.is_empty() {
+            self.resolve(&values);
+        }
+        (bytes, kept)
     }
 
     /// Reads a record. [`Record::kept`] says which values must be fetched before it is folded.

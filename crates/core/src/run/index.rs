@@ -178,17 +178,14 @@ impl Run {
 
     /// Returns the part of the run that is going on: the main part or a handler.
     pub(super) fn top_scope(&self) -> Option<ScopeId> {
-        let parts = self.state.scopes.iter().enumerate().rev();
-        let handlers_run = self.state.outcome.is_some();
-        parts
+        if self.state.outcome.is_none() {
+            // Asked at every step of a run, so nothing is searched for.
+            return (!self.state.scopes.is_empty()).then_some(ScopeId(0));
+        }
+        let handlers = self.state.scopes.iter().enumerate().skip(1).rev();
+        handlers
             .filter(|(_, scope)| scope.owner.is_none())
-            .find(|(number, scope)| {
-                if handlers_run {
-                    self.state.handled.contains(&scope.composite) && *number > 0
-                } else {
-                    *number == 0
-                }
-            })
+            .find(|(_, scope)| self.state.handled.contains(&scope.composite))
             .map(|(number, _)| ScopeId(number as u32))
     }
 

@@ -39,16 +39,18 @@ impl Payload {
         }
     }
 
-    /// Replaces a large value by its hash and returns what is to be kept.
-    pub(super) fn take_large(&mut self) -> Option<(Digest, Vec<u8>)> {
+    /// Replaces a large value by its hash and returns what is to be kept, as
+    /// text and as it was.
+    pub(super) fn take_large(&mut self) -> Option<(Digest, Vec<u8>, Arc<Value>)> {
         let Payload::Inline(value) = self else { return None };
         if size(value, KEPT_APART_BYTES_MIN) < KEPT_APART_BYTES_MIN {
             return None;
         }
         let bytes = serde_json::to_vec(value).expect("a JSON value has a text");
         let digest = Digest::of(&bytes);
+        let value = value.clone();
         *self = Payload::Kept(digest);
-        Some((digest, bytes))
+        Some((digest, bytes, value))
     }
 }
 

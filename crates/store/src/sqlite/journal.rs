@@ -151,18 +151,17 @@ impl Journal {
 
     fn stored_count(&mut self, connection: &Connection, run: RunId) -> Attempt<u64> {
         let Ends { indexed, .. } = self.ends(connection)?;
-        let newest = |sql, after: Option<i64>| -> Attempt<Option<i64>> {
-            let mut statement = connection.prepare_cached(sql)?;
-            Ok(statement.query_row(params![run.to_bytes(), after], |row| row.get(0))?)
-        };
         let in_tail = self.tail.lock().expect("no panic while locked").runs.contains(&run);
-        let mut seq = None;
+        let mut seq: Option<i64> = None;
         if in_tail {
-            let sql = "SELECT max(seq) FROM journal WHERE run = ?1 AND pos > ?2";
-            seq = newest(sql, Some(indexed))?;
+            seq = connection
+                .prepare_cached("SELECT max(seq) FROM journal WHERE run = ? AND pos > ?")?
+                .query_row(params![run.to_bytes(), indexed], |row| row.get(0))?;
         }
         if seq.is_none() {
-            seq = newest("SELECT max(seq) FROM journal_index WHERE run = ?1 AND ?2 IS NULL", None)?;
+            seq = connection
+                .prepare_cached("SELECT max(seq) FROM journal_index WHERE run = ?")?
+                .query_row([run.to_bytes()], |row| row.get(0))?;
         }
         Ok(seq.map_or(0, |seq| loaded(seq) + 1))
     }

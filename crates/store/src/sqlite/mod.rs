@@ -13,6 +13,7 @@ mod maintenance;
 mod open;
 mod readers;
 mod reading;
+mod recent;
 mod rows;
 mod schema;
 mod verify;

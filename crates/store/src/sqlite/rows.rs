@@ -12,6 +12,10 @@ use crate::row::*;
 pub const RUN_COLUMNS: &str = "id, shard, workflow, version, definition, key, key_body, status, \
      activity, wake_at, created_at, started_at, ended_at, priority, actor, parent, \
      concurrency_key, labels, summary, done, total, checksum";
+/// Finds a row of these columns.
+pub const FIND_RUN: &str = "SELECT id, shard, workflow, version, definition, key, key_body, status, \
+     activity, wake_at, created_at, started_at, ended_at, priority, actor, parent, \
+     concurrency_key, labels, summary, done, total, checksum FROM runs WHERE id = ?";
 const CHECKSUM: usize = 21;
 
 pub const ACTIVE: i64 = 0;

@@ -13,6 +13,7 @@ use super::checkpoint::{self, Checkpointer};
 use super::failure::{Attempt, Failure};
 use super::journal::{Journal, SharedTail};
 use super::open;
+use super::recent::RecentRows;
 use super::writing::Writing;
 use crate::{Error, Pending, Result};
 
@@ -91,6 +92,7 @@ impl Writer {
             path,
             connection: Some(connection),
             journal,
+            recent: RecentRows::default(),
             failures: 0,
             queued_bytes: Arc::clone(&queued_bytes),
         };
@@ -184,6 +186,7 @@ struct Thread {
     /// None once the store only reads.
     connection: Option<Connection>,
     journal: Journal,
+    recent: RecentRows,
     failures: u32,
     queued_bytes: Arc<AtomicUsize>,
 }
@@ -209,7 +212,7 @@ impl Thread {
         let Some(connection) = &self.connection else {
             return answer(batch, &Err(self.only_reads()));
         };
-        match transaction(connection, &mut self.journal, &mut batch) {
+        match transaction(connection, &mut self.journal, &mut self.recent, &mut batch) {
             Ended::Committed => {
                 self.failures = 0;
                 self.journal.committed();
@@ -228,7 +231,7 @@ impl Thread {
 
     /// One bad request does not fail its neighbours: each gets a transaction of its own.
     fn rolled_back(&mut self, batch: Vec<Box<dyn Job>>, failure: Failure) {
-        self.journal.forget();
+        self.forget();
         if batch.len() > 1 && !failure.is_environmental() {
             for job in batch {
                 self.commit(vec![job]);
@@ -236,6 +239,12 @@ impl Thread {
         } else {
             answer(batch, &Err(failure.at(&self.location)));
         }
+    }
+
+    /// What was counted and remembered may not have been written.
+    fn forget(&mut self) {
+        self.journal.forget();
+        self.recent.forget();
     }
 
     /// Drops everything that was believed about the file, and looks again. A sync that failed is
@@ -246,7 +255,7 @@ impl Thread {
     /// transaction. The checkpoint then moves what was synced before it into the database, and the
     /// log starts afresh.
     fn reopen(&mut self) {
-        self.journal.forget();
+        self.forget();
         self.connection = None;
         self.failures += 1;
         if self.failures >= FAILURES_MAX {
@@ -283,12 +292,13 @@ impl Thread {
 fn transaction(
     connection: &Connection,
     journal: &mut Journal,
+    recent: &mut RecentRows,
     batch: &mut [Box<dyn Job>],
 ) -> Ended {
     if let Err(error) = execute(connection, "BEGIN IMMEDIATE") {
         return Ended::RolledBack(error.into());
     }
-    let mut writing = Writing::new(connection, journal);
+    let mut writing = Writing::new(connection, journal, recent);
     match batch.iter_mut().try_for_each(|job| job.apply(&mut writing)) {
         Ok(()) => commit(connection),
         Err(failure) => rollback(connection, failure),

@@ -7,7 +7,8 @@ use surefoot_core::time::Millis;
 use super::checksum;
 use super::failure::{Attempt, Failure};
 use super::journal::Journal;
-use super::rows::{self, RUN_COLUMNS, stored};
+use super::recent::RecentRows;
+use super::rows::{self, stored};
 use crate::row::*;
 use crate::{Error, LogLine};
 
@@ -19,13 +20,18 @@ const INSERT_RUN: &str =
 pub struct Writing<'a> {
     pub connection: &'a Connection,
     pub journal: &'a mut Journal,
+    recent: &'a mut RecentRows,
     /// Epochs read in this transaction: nobody else can change them before it ends.
     epochs: Vec<(Shard, u64)>,
 }
 
 impl<'a> Writing<'a> {
-    pub fn new(connection: &'a Connection, journal: &'a mut Journal) -> Writing<'a> {
-        Writing { connection, journal, epochs: Vec::new() }
+    pub fn new(
+        connection: &'a Connection,
+        journal: &'a mut Journal,
+        recent: &'a mut RecentRows,
+    ) -> Writing<'a> {
+        Writing { connection, journal, recent, epochs: Vec::new() }
     }
 
     pub fn claim(&mut self, shard: Shard) -> Attempt<Owner> {
@@ -140,7 +146,7 @@ impl<'a> Writing<'a> {
         Ok(other.map(|(run, body)| Outcome::Duplicate { run, body }))
     }
 
-    fn insert_row(&self, row: &RunRow) -> Attempt<()> {
+    fn insert_row(&mut self, row: &RunRow) -> Attempt<()> {
         let inserted = self
             .connection
             .prepare_cached(INSERT_RUN)?
@@ -153,12 +159,17 @@ impl<'a> Writing<'a> {
                 .prepare_cached("INSERT OR IGNORE INTO labels (name, value, run) VALUES (?, ?, ?)")?
                 .execute(params![name, value, row.id.to_bytes()])?;
         }
+        self.recent.keep(row.clone());
         Ok(())
     }
 
     /// Changes a row as a whole, because its checksum covers all of it.
-    fn change_row(&self, run: RunId, change: impl FnOnce(&mut RunRow)) -> Attempt<()> {
-        let Some(mut row) = find_run(self.connection, run)? else { return Ok(()) };
+    fn change_row(&mut self, run: RunId, change: impl FnOnce(&mut RunRow)) -> Attempt<()> {
+        let known = match self.recent.take(run) {
+            Some(row) => Some(row),
+            None => find_run(self.connection, run)?,
+        };
+        let Some(mut row) = known else { return Ok(()) };
         change(&mut row);
         let values = rows::run_values(&row);
         self.connection
@@ -171,10 +182,11 @@ impl<'a> Writing<'a> {
                 values[0], values[7], values[8], values[9], values[11], values[12], values[18],
                 values[19], values[20], values[21],
             ])?;
+        self.recent.keep(row);
         Ok(())
     }
 
-    fn wake(&self, parent: RunId) -> Attempt<()> {
+    fn wake(&mut self, parent: RunId) -> Attempt<()> {
         self.change_row(parent, |row| {
             if let Activity::Idle { wake_at } = &mut row.activity {
                 *wake_at = Some(0);
@@ -248,8 +260,7 @@ pub fn epoch(connection: &Connection, shard: Shard) -> Attempt<u64> {
 }
 
 pub fn find_run(connection: &Connection, run: RunId) -> Attempt<Option<RunRow>> {
-    let sql = format!("SELECT {RUN_COLUMNS} FROM runs WHERE id = ?");
-    let mut statement = connection.prepare_cached(&sql)?;
+    let mut statement = connection.prepare_cached(rows::FIND_RUN)?;
     let mut found = statement.query([run.to_bytes()])?;
     found.next()?.map(rows::run_row).transpose()
 }

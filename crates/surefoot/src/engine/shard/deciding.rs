@@ -174,7 +174,7 @@ impl Shard {
             end_superseded(resident, task);
         }
         self.set_timer(id);
-        let Some(record) = decision.record else {
+        let Some(mut record) = decision.record else {
             self.batch.logs.extend(logs);
             self.perform(id, effects);
             self.answer(reply, Ok(()));
@@ -195,8 +195,8 @@ impl Shard {
             Reply::Inbox(entry) => vec![*entry],
             _ => Vec::new(),
         };
+        let (bytes, payloads) = record.encode();
         let record = Arc::new(record);
-        let (bytes, payloads) = (*record).clone().encode();
         let append = Append {
             row,
             wake,
@@ -218,6 +218,7 @@ impl Shard {
         attempt: u32,
         result: Result<Value, TaskError>,
     ) {
+        self.attempts_in_flight -= 1;
         self.shared.counters.attempts_in_flight.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
         let Some(resident) = self.residents.get_mut(&run) else {
             self.shared.count(|it| &it.results_refused, 1);
@@ -532,11 +533,8 @@ impl Shard {
     fn is_idle(&self) -> bool {
         let horizon = self.now().saturating_add(self.shared.clock.idle_horizon_ms());
         let soon = |due: Option<u64>| due.is_some_and(|it| it <= horizon);
-        let busy = self
-            .residents
-            .values()
-            .any(|it| it.unflushed > 0 || !it.attempts.is_empty() || !it.queued.is_empty());
-        !busy
+        self.attempts_in_flight == 0
+            && self.queue.waiting() == 0
             && self.batch.is_empty()
             && self.committing.is_none()
             && self.unfinished.is_empty()

@@ -115,6 +115,7 @@ impl Shard {
         let in_flight = InFlight { attempt: ticket.attempt, cancel: ticket.cancel.clone() };
         resident.attempts.insert(ticket.task, in_flight);
         self.shared.count(|it| &it.attempts_started, 1);
+        self.attempts_in_flight += 1;
         self.shared.count(|it| &it.attempts_in_flight, 1);
         tokio::spawn(execute(self.shared.clone(), ticket, self.messages.clone()));
     }

@@ -142,6 +142,8 @@ pub(super) struct Shard {
     idlers: Vec<oneshot::Sender<()>>,
     batch: Batch,
     committing: Option<Committing>,
+    /// Attempts that were begun and have not reported.
+    attempts_in_flight: u64,
     /// Loads and preparations that run beside the loop.
     beside: u32,
     inbox_seen: i64,
@@ -181,6 +183,7 @@ impl Shard {
             idlers: Vec::new(),
             batch: Batch::default(),
             committing: None,
+            attempts_in_flight: 0,
             beside: 0,
             inbox_seen: 0,
             inbox_at: None,
@@ -283,9 +286,8 @@ impl Shard {
 
     fn is_done_stopping(&self) -> bool {
         let Some(stopping) = &self.stopping else { return false };
-        let in_flight = self.residents.values().any(|it| !it.attempts.is_empty());
         let late = tokio::time::Instant::now() >= stopping.deadline;
-        (!in_flight || late) && self.committing.is_none() && self.batch.is_empty()
+        (self.attempts_in_flight == 0 || late) && self.committing.is_none() && self.batch.is_empty()
     }
 
     /// Lets go of everything: attempts that did not end in time run again after the next start.

@@ -129,8 +129,8 @@ impl Shard {
 
     /// Whether nothing but time can make anything happen, as far as the loop knows.
     fn only_timers_are_left(&self) -> bool {
-        let busy = self.residents.values().any(|it| it.unflushed > 0 || !it.attempts.is_empty());
-        !busy
+        self.attempts_in_flight == 0
+            && self.batch.is_empty()
             && self.committing.is_none()
             && self.loading.is_empty()
             && self.beside == 0
