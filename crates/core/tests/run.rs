@@ -371,6 +371,31 @@ fn the_clean_up_after_a_cancel_is_bounded() {
     assert!(world.executing().is_empty());
 }
 
+/// The second charge after a refund must not be answered with the first one.
+#[test]
+fn what_was_undone_runs_again_with_a_new_key_and_is_undone_with_a_new_key() {
+    let source = "
+id: a
+tasks:
+  pay: {uses: work, compensate: {uses: undo}}
+  group: {needs: [pay], tasks: {inner: {uses: work}}}
+  bad: {needs: [group], uses: work}
+";
+    let mut world = World::new(source, json!({}), 9);
+    world.finish(1, &|path| path == "bad");
+    let key = |world: &World, path: &str| world.run.idempotency_key(world.run.find(path).unwrap());
+    let paths = ["pay", "pay:compensate", "group.inner"];
+    let first = paths.map(|it| key(&world, it));
+    world.ask(Command::Retry).unwrap();
+    assert_ne!(key(&world, "pay"), first[0]);
+    world.finish(1, &|path| path == "bad");
+    assert_eq!(world.status("pay"), TaskStatus::Compensated);
+    assert_ne!(key(&world, "pay:compensate"), first[1]);
+    world.ask(Command::Rewind { to: "group".to_owned() }).unwrap();
+    world.finish(1, &|_| false);
+    assert_ne!(key(&world, "group.inner"), first[2]);
+}
+
 #[test]
 fn a_failed_compensation_is_told_and_the_others_go_on() {
     let source = "

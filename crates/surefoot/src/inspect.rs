@@ -57,12 +57,16 @@ pub(crate) async fn fold(store: &dyn Store, run: RunId) -> Result<RunState, Insp
     if loaded.is_empty() {
         return Err(InspectError::NotFound(run));
     }
-    let records = decode(store, run, loaded.records).await?;
-    let Some((_, snapshot)) = loaded.snapshot else {
+    // A snapshot is disposable: one that cannot be read only costs the time of the whole journal.
+    let snapshot = loaded.snapshot.map(|(_, bytes)| serde_json::from_slice::<RunState>(&bytes));
+    let Some(Ok(mut state)) = snapshot else {
+        let records = match snapshot {
+            Some(_) => history(store, run).await?,
+            None => decode(store, run, loaded.records).await?,
+        };
         return RunState::fold(run, records).map_err(|error| unreadable(error.to_string()));
     };
-    let mut state: RunState = serde_json::from_slice(&snapshot)
-        .map_err(|error| unreadable(format!("its snapshot cannot be read: {error}")))?;
+    let records = decode(store, run, loaded.records).await?;
     records.iter().for_each(|record| state.apply(record));
     Ok(state)
 }

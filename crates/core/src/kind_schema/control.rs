@@ -97,7 +97,15 @@ pub fn workflow() -> KindSchema {
             "required": ["id"],
             "additionalProperties": false,
         }),
-        output: json!({"description": "the output of the sub-run; with `wait: false` its id as {run}"}),
+        output: json!({
+            "type": "object",
+            "properties": {
+                "run": {"type": "string", "description": "the id of the sub-run"},
+                "output": {"description": "what the sub-run gave; not there with `wait: false`"},
+            },
+            "required": ["run"],
+            "additionalProperties": false,
+        }),
     }
 }
 
@@ -139,12 +147,12 @@ fn vote() -> Value {
         "type": "object",
         "properties": {
             "actor": {"type": "string"},
-            "decision": {"enum": ["approve", "reject"]},
+            "approve": {"type": "boolean", "description": "false refuses"},
             "comment": {"type": ["string", "null"]},
             "data": {},
             "at": {"type": "string", "format": "date-time"},
         },
-        "required": ["actor", "decision", "comment", "data", "at"],
+        "required": ["actor", "approve", "comment", "data", "at"],
         "additionalProperties": false,
     })
 }

@@ -371,7 +371,9 @@ impl RunState {
         for id in tasks {
             let task = &mut self.tasks[id.0 as usize];
             let (attempt, visit, scope) = (task.attempt, task.visit, task.scope);
-            let redo_count = task.redo() + u32::from(redo);
+            // What was undone is to have its effect again, so it must not look like a repeat.
+            let again = redo || task.status == TaskStatus::Compensated;
+            let redo_count = task.redo() + u32::from(again);
             *task = TaskState::new(scope, at);
             (task.attempt, task.visit) = (attempt, visit);
             if redo_count > 0 {
@@ -384,7 +386,11 @@ impl RunState {
 
     fn reopen(&mut self, owners: &[TaskId], scopes: &[ScopeId], at: Millis) {
         for id in owners {
+            let was_undone = self.task(*id).status == TaskStatus::Compensated;
             let task = self.enter(*id, TaskStatus::Running, at, None);
+            if was_undone {
+                task.more_mut().redo += 1;
+            }
             task.forget_trouble();
             task.output = None;
         }

@@ -197,14 +197,20 @@ impl Run {
     }
 
     /// Returns the key that every attempt of this task carries: derived from the run, the task
-    /// and its iteration, not from the attempt.
+    /// and its iteration, not from the attempt. It changes when the effect is wanted again: after a
+    /// rewind of the task or of one around it, and after the task was undone.
     pub fn idempotency_key(&self, task: TaskId) -> String {
         let mut hasher = blake3::Hasher::new();
         hasher.update(&self.state.id.to_bytes());
         hasher.update(self.path(task).as_bytes());
-        let redo = self.state.task(task).redo();
-        if redo > 0 {
-            hasher.update(&redo.to_le_bytes());
+        let mut around = Some(task);
+        while let Some(task) = around {
+            let state = self.state.task(task);
+            if state.redo() > 0 {
+                hasher.update(&task.0.to_le_bytes());
+                hasher.update(&state.redo().to_le_bytes());
+            }
+            around = self.state.scope(state.scope).owner;
         }
         hasher.finalize().to_hex()[..32].to_owned()
     }

@@ -173,6 +173,7 @@ impl Decider<'_, '_> {
     fn conclude_approval(&mut self, task: TaskId, approved: bool) {
         let votes = self.run.state.task(task).more.as_ref().map_or(&[][..], |it| &it.votes);
         let data = votes.last().map_or(Value::Null, |it| it.data.clone());
+        let votes: Vec<Value> = votes.iter().map(told).collect();
         let output = json!({"approved": approved, "votes": votes, "data": data});
         self.complete_task(task, output);
     }
@@ -182,6 +183,7 @@ impl Decider<'_, '_> {
             return self.conclude_approval(task, false);
         }
         let votes = self.run.state.task(task).more.as_ref().map_or(&[][..], |it| &it.votes);
+        let votes: Vec<Value> = votes.iter().map(told).collect();
         let details = json!({"votes": votes});
         let error = TaskError { details, ..TaskError::fatal("rejected", message) };
         self.fail_for_good(task, error);
@@ -406,6 +408,17 @@ impl Decider<'_, '_> {
             hint: hint.to_owned(),
         }
     }
+}
+
+/// Returns a vote as outputs have it. Its schema is `kind_schema::approval`.
+fn told(vote: &Vote) -> Value {
+    json!({
+        "actor": vote.actor,
+        "approve": vote.approve,
+        "comment": vote.comment,
+        "data": vote.data,
+        "at": super::view::instant(vote.at),
+    })
 }
 
 /// What goes back to the start.

@@ -87,7 +87,7 @@ pub struct More {
     pub expired: Option<TaskError>,
     /// Attempts lost to crashes.
     pub lost: u32,
-    /// Times that the task was rewound.
+    /// Times that the task was rewound, or run again after it was undone.
     pub redo: u32,
     /// The result was set by hand or taken over.
     pub given: bool,

@@ -359,7 +359,8 @@ impl<'a> Object<'a> for RunView<'a> {
     }
 }
 
-fn instant(at: crate::time::Millis) -> Value {
+/// Writes an instant as expressions and outputs have it, in RFC 3339.
+pub(super) fn instant(at: crate::time::Millis) -> Value {
     let instant = jiff::Timestamp::from_millisecond(at as i64);
     instant.map_or(Value::Null, |it| json!(it.to_string()))
 }

@@ -546,7 +546,7 @@ fn timed_out(what: &str, node: &TaskPlan) -> TaskError {
 fn raised(with: Value) -> TaskError {
     let text = |name: &str| with.get(name).and_then(Value::as_str);
     let mut error = TaskError::fatal(
-        text("type").unwrap_or("fail"),
+        text("type").unwrap_or("failed"),
         text("message").unwrap_or("the definition says so"),
     );
     error.retryable = with.get("retryable").and_then(Value::as_bool).unwrap_or(false);

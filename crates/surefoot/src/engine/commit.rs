@@ -15,11 +15,13 @@ pub(super) struct Batch {
     pub appends: Vec<Append>,
     pub followers: Vec<Follower>,
     pub logs: Vec<LogLine>,
+    /// Who asked for what was so already. They are told once what made it so is durable.
+    pub confirmations: Vec<Reply>,
 }
 
 impl Batch {
     pub fn is_empty(&self) -> bool {
-        self.appends.is_empty() && self.logs.is_empty()
+        self.appends.is_empty() && self.logs.is_empty() && self.confirmations.is_empty()
     }
 }
 

@@ -177,7 +177,7 @@ impl Shard {
         let Some(mut record) = decision.record else {
             self.batch.logs.extend(logs);
             self.perform(id, effects);
-            self.answer(reply, Ok(()));
+            self.batch.confirmations.push(reply);
             self.drop_if_waiting(id);
             return;
         };
@@ -249,7 +249,8 @@ impl Shard {
             drop(kept);
         }
         if batch.appends.is_empty() {
-            return;
+            // Nothing is on its way, so whatever was decided before is durable.
+            return self.confirm(batch.confirmations);
         }
         let outcome = self.shared.store.append(self.owner, batch.appends.clone());
         self.committing = Some(Committing { batch, outcome, tries: 0 });
@@ -265,6 +266,7 @@ impl Shard {
                 for (follower, outcome) in followers.zip(outcomes) {
                     self.follow(follower, outcome);
                 }
+                self.confirm(committing.batch.confirmations);
             }
             Err(surefoot_store::Error::Unavailable { location, reason, hint })
                 if !self.is_stopping() =>
@@ -273,6 +275,10 @@ impl Shard {
             }
             Err(error) => self.give_up(committing.batch, &error),
         }
+    }
+
+    fn confirm(&mut self, replies: Vec<Reply>) {
+        replies.into_iter().for_each(|reply| self.answer(reply, Ok(())));
     }
 
     /// Nothing was written: the same batch is handed over again after a pause. Meanwhile the loop
@@ -310,6 +316,9 @@ impl Shard {
         for follower in followers {
             runs.push(follower.run);
             self.answer(follower.reply, Err(CommandError::Store(error.clone())));
+        }
+        for reply in batch.confirmations.into_iter().chain(also.confirmations) {
+            self.answer(reply, Err(CommandError::Store(error.clone())));
         }
         runs.sort_unstable();
         runs.dedup();
