@@ -356,9 +356,8 @@ impl Kept {
         let mut old: Vec<(Millis, RunId)> = self
             .rows
             .values()
-            .filter(|row| row.activity == Activity::Ended)
+            .filter(|row| row.activity == Activity::Ended && retention.covers(row))
             .filter_map(|row| Some((row.ended_at?, row.id)))
-            .filter(|(ended_at, _)| *ended_at < retention.ended_before)
             .collect();
         old.sort_unstable();
         let mut collected = Collected::default();

@@ -241,13 +241,30 @@ pub struct Damage {
     pub hint: String,
 }
 
-/// What `store gc` may remove.
+/// What `gc` may remove.
 #[derive(Clone, Debug)]
 pub struct Retention {
     /// Ended runs whose end is before this instant go, with journal, logs and snapshots.
     pub ended_before: Millis,
+    /// Only runs of this workflow; of all workflows if none is named.
+    pub workflow: Option<String>,
+    /// Only runs with one of these statuses; all if empty.
+    pub statuses: Vec<String>,
     /// At most this many runs in one call, so that writers are not held up.
     pub limit: u32,
+}
+
+impl Retention {
+    /// Whatever ended before an instant.
+    pub fn before(ended_before: Millis, limit: u32) -> Retention {
+        Retention { ended_before, workflow: None, statuses: Vec::new(), limit }
+    }
+
+    pub(crate) fn covers(&self, row: &RunRow) -> bool {
+        row.ended_at.is_some_and(|it| it < self.ended_before)
+            && self.workflow.as_ref().is_none_or(|it| *it == row.workflow)
+            && (self.statuses.is_empty() || self.statuses.contains(&row.status))
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -132,7 +132,7 @@ async fn carry_out(store: &dyn Store, owner: &mut Owner, call: &Call) -> String 
             format!("{:?}", store.put_definition(&row).await)
         }
         Call::Gc(before, limit) => {
-            let retention = Retention { ended_before: *before, limit: *limit };
+            let retention = Retention::before(*before, *limit);
             let collected = store.gc(&retention).await.unwrap();
             format!("{:?}", Collected { bytes_freed: 0, ..collected })
         }

@@ -255,3 +255,25 @@ output: '${{ tasks.c.output.task }}'
     assert_eq!(run.wait().await.unwrap().status, RunStatus::Completed);
     assert_eq!(*calls.lock().unwrap(), ["a", "b", "b", "c", "b", "c"]);
 }
+
+#[tokio::test]
+async fn an_ended_run_is_kept_as_long_as_its_definition_says() {
+    let store: Arc<dyn surefoot::store::Store> = Arc::new(surefoot::store::MemoryStore::new());
+    let open = async |at: &str| {
+        let clock = Arc::new(VirtualClock::at(at));
+        builder().store_with(store.clone()).clock(clock).open().await.unwrap()
+    };
+    let source = "{id: old, retention: {completed: 7d, failed: 30d}, tasks: {a: {uses: transform, with: {n: 1}}}}";
+    let engine = open("2027-01-01T00:00:00Z").await;
+    engine.deploy(source).await.unwrap();
+    let run = engine.execute(StartRequest::new("old")).await.unwrap().run;
+    engine.stop(Duration::ZERO).await.unwrap();
+    let engine = open("2027-01-07T00:00:00Z").await;
+    engine.idle().await;
+    assert!(store.run(run).await.unwrap().is_some(), "six days are fewer than seven");
+    engine.stop(Duration::ZERO).await.unwrap();
+    let _engine = open("2027-01-09T00:00:00Z").await;
+    while store.run(run).await.unwrap().is_some() {
+        tokio::task::yield_now().await;
+    }
+}

@@ -111,7 +111,7 @@ async fn gc(session: &Session, older_than: &str, dry_run: bool) -> Result<Exit> 
     let store = SqliteStore::open(&path, Mode::Owner { program: PROGRAM.to_owned() })?;
     let mut total = surefoot::store::Collected::default();
     loop {
-        let some = store.gc(&Retention { ended_before, limit: GC_RUNS_AT_ONCE }).await?;
+        let some = store.gc(&Retention::before(ended_before, GC_RUNS_AT_ONCE)).await?;
         total.runs += some.runs;
         total.records += some.records;
         total.bytes_freed += some.bytes_freed;

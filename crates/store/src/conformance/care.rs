@@ -30,7 +30,7 @@ pub async fn gc_removes_only_old_ended_runs(fixture: &dyn Fixture) {
     batch.extend(ended(run_id(2), 20));
     batch.push(begin(row(run_id(3))));
     apply(&*store, owner, batch).await;
-    let retention = Retention { ended_before: 20, limit: 100 };
+    let retention = Retention::before(20, 100);
     let collected = store.gc(&retention).await.unwrap();
     assert_eq!((collected.runs, collected.records, collected.log_lines), (1, 2, 1));
     let store = fixture.reopen(store).await;
@@ -44,10 +44,27 @@ pub async fn gc_removes_only_old_ended_runs(fixture: &dyn Fixture) {
     assert_eq!(outcomes, [Outcome::Applied], "a removed run gives its key back");
 }
 
+pub async fn gc_removes_only_the_workflow_and_statuses_asked_for(fixture: &dyn Fixture) {
+    let (store, owner) = claimed(fixture).await;
+    let mut batch = ended(run_id(1), 10);
+    let other = RunRow { workflow: "other".to_owned(), ..row(run_id(2)) };
+    let mut others = ended(run_id(2), 10);
+    others[0].row = Some(RowChange::Insert(Box::new(other)));
+    batch.extend(others);
+    apply(&*store, owner, batch).await;
+    let asked = Retention { workflow: Some("other".to_owned()), ..Retention::before(20, 9) };
+    let failed = Retention { statuses: vec!["failed".to_owned()], ..asked.clone() };
+    assert_eq!(store.gc(&failed).await.unwrap().runs, 0, "it completed");
+    let completed = Retention { statuses: vec!["completed".to_owned()], ..asked };
+    assert_eq!(store.gc(&completed).await.unwrap().runs, 1);
+    let left: Vec<_> = store.runs(&everything()).await.unwrap().iter().map(|it| it.id).collect();
+    assert_eq!(left, [run_id(1)]);
+}
+
 pub async fn gc_is_bounded(fixture: &dyn Fixture) {
     let (store, owner) = claimed(fixture).await;
     apply(&*store, owner, (1..=5).flat_map(|it| ended(run_id(it), it)).collect()).await;
-    let retention = Retention { ended_before: 100, limit: 2 };
+    let retention = Retention::before(100, 2);
     let mut rounds = Vec::new();
     for _ in 0..4 {
         rounds.push(store.gc(&retention).await.unwrap().runs);
@@ -65,7 +82,7 @@ pub async fn gc_keeps_shared_payloads(fixture: &dyn Fixture) {
     let payloads = vec![(shared, b"shared".to_vec())];
     batch.push(Append { payloads, ..begin(row(run_id(2))) });
     apply(&*store, owner, batch).await;
-    let collected = store.gc(&Retention { ended_before: 100, limit: 9 }).await.unwrap();
+    let collected = store.gc(&Retention::before(100, 9)).await.unwrap();
     assert_eq!((collected.runs, collected.payloads), (1, 1));
     assert_eq!(store.payload(shared).await.unwrap().as_deref(), Some(&b"shared"[..]));
     assert_eq!(store.payload(own).await.unwrap(), None);

@@ -71,6 +71,7 @@ macro_rules! conformance_suite {
             decision_answers_the_inbox
             info_counts
             gc_removes_only_old_ended_runs
+            gc_removes_only_the_workflow_and_statuses_asked_for
             gc_is_bounded
             gc_keeps_shared_payloads
             verify_finds_nothing_in_a_whole_store
@@ -147,7 +148,7 @@ pub fn change(run: RunId, expected: u64, update: RowUpdate) -> Append {
 
 /// Returns the appends of a run that begins and ends.
 pub fn ended(run: RunId, ended_at: u64) -> Vec<Append> {
-    let end = RowUpdate { ended_at: Some(ended_at), ..update("succeeded", Activity::Ended) };
+    let end = RowUpdate { ended_at: Some(ended_at), ..update("completed", Activity::Ended) };
     vec![begin(row(run)), change(run, 1, end)]
 }
 

@@ -100,13 +100,19 @@ fn copy(connection: &Connection, to: &Path) -> Attempt<()> {
 /// Removes ended runs and whatever belonged to them alone.
 pub fn collect(writing: &mut Writing<'_>, retention: &Retention) -> Attempt<Collected> {
     let connection = writing.connection;
-    let before = page_bytes(connection)?;
+    let bytes_before = page_bytes(connection)?;
     let mut statement = connection.prepare_cached(
-        "SELECT id FROM runs WHERE activity = 2 AND ended_at < ? ORDER BY ended_at LIMIT ?",
+        "SELECT id FROM runs
+         WHERE activity = 2 AND ended_at < ?1
+            AND (?2 IS NULL OR workflow = ?2)
+            AND (?3 = '[]' OR status IN (SELECT value FROM json_each(?3)))
+         ORDER BY ended_at LIMIT ?4",
     )?;
-    let runs: Vec<RunId> = statement
-        .query_map((stored(retention.ended_before), retention.limit), |row| run_id(row, 0))?
-        .collect::<rusqlite::Result<_>>()?;
+    let statuses = serde_json::to_string(&retention.statuses).expect("names have a text");
+    let before = stored(retention.ended_before);
+    let parameters = (before, &retention.workflow, statuses, retention.limit);
+    let runs: Vec<RunId> =
+        statement.query_map(parameters, |row| run_id(row, 0))?.collect::<rusqlite::Result<_>>()?;
     let mut collected = Collected::default();
     for run in runs {
         collected.records += writing.journal.remove(connection, run)?;
@@ -116,7 +122,7 @@ pub fn collect(writing: &mut Writing<'_>, retention: &Retention) -> Attempt<Coll
     let mut vacuum = connection.prepare(&sql)?;
     let mut pages = vacuum.query([])?;
     while pages.next()?.is_some() {}
-    collected.bytes_freed = before.saturating_sub(page_bytes(connection)?);
+    collected.bytes_freed = bytes_before.saturating_sub(page_bytes(connection)?);
     Ok(collected)
 }
 

@@ -354,7 +354,7 @@ mod tests {
         store.close().await.unwrap();
         let store = open(&directory);
         let before = store.info().await.unwrap().bytes;
-        let collected = store.gc(&Retention { ended_before: 10, limit: 100 }).await.unwrap();
+        let collected = store.gc(&Retention::before(10, 100)).await.unwrap();
         assert!(collected.bytes_freed > 2_000_000, "{collected:?}");
         store.close().await.unwrap();
         let after = open(&directory).info().await.unwrap().bytes;

@@ -12,6 +12,7 @@
 //! | `attempt` | how an attempt is executed |
 //! | `admission` | concurrency limits over runs |
 //! | `definitions` | deployed definitions and their plans |
+//! | `retention` | ended runs that may go |
 //! | `request` | what is asked and answered |
 
 mod admission;
@@ -21,6 +22,7 @@ mod commit;
 mod definitions;
 mod request;
 mod resident;
+mod retention;
 mod shard;
 
 use std::sync::Arc;

@@ -148,6 +148,7 @@ pub(super) struct Shard {
     beside: u32,
     inbox_seen: i64,
     inbox_at: Option<tokio::time::Instant>,
+    retention_at: Option<tokio::time::Instant>,
     stopping: Option<Stopping>,
 }
 
@@ -187,6 +188,7 @@ impl Shard {
             beside: 0,
             inbox_seen: 0,
             inbox_at: None,
+            retention_at: None,
             stopping: None,
             shared,
         };

@@ -8,6 +8,7 @@ use surefoot_core::time::Millis;
 
 use super::{Message, SHARD, SLEEP_MAX, Shard};
 use crate::engine::commit::Reply;
+use crate::engine::retention;
 
 /// How often requests of other processes are looked for.
 const INBOX_INTERVAL: Duration = Duration::from_millis(100);
@@ -39,6 +40,7 @@ impl Shard {
         if !self.shared.dispatches {
             return;
         }
+        self.look_at_retention();
         let now = self.now();
         while let Some((due, run)) = self.timers.first().copied().filter(|it| it.0 <= now) {
             self.timers.remove(&(due, run));
@@ -86,6 +88,15 @@ impl Shard {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),
         };
+    }
+
+    fn look_at_retention(&mut self) {
+        let now = tokio::time::Instant::now();
+        if self.retention_at.is_some_and(|it| now < it) || self.is_stopping() {
+            return;
+        }
+        self.retention_at = Some(now + retention::INTERVAL);
+        tokio::spawn(retention::remove_old_runs(self.shared.clone()));
     }
 
     fn look_at_inbox(&mut self) {
