@@ -16,7 +16,7 @@ pub async fn info_counts(fixture: &dyn Fixture) {
     let store = fixture.reopen(store).await;
     let info = store.info().await.unwrap();
     assert_eq!((info.runs, info.records, info.log_lines), (3, 5, 1));
-    assert_eq!(info.runs_by_status.get("succeeded"), Some(&2));
+    assert_eq!(info.runs_by_status.get("completed"), Some(&2));
     assert_eq!(info.runs_by_status.get("running"), Some(&1));
 }
 
