@@ -96,6 +96,34 @@ pub enum ConfigAction {
     Show,
 }
 
+/// Measures the engine on this machine's disk, beside what SQLite does without an engine.
+///
+/// W1: 1 step. W2: 10 in sequence. W3: 100 parallel and a join. W4: 1,000 tasks in 10 layers, each
+/// needing 2 of the layer before. W5: one graph of up to 100,000 tasks. W6: 1,000,000 runs that
+/// wait for a signal. Every step is synced to disk.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  surefoot bench W1 W2 --concurrency 256 --seconds 3")]
+pub struct Bench {
+    /// Which to measure; all if none is named.
+    #[arg(value_name = "W1 … W6")]
+    pub workloads: Vec<surefoot_bench::Workload>,
+    /// Runs at a time, a row for each (W1 to W4). [default: 1 16 256]
+    #[arg(long, value_name = "N", num_args = 1.., value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub concurrency: Vec<u32>,
+    /// How long each row of W1 to W4 is measured.
+    #[arg(long, default_value_t = surefoot_bench::SECONDS)]
+    pub seconds: f64,
+    /// Factor on the sizes of W5 and W6.
+    #[arg(long, default_value_t = 1.0)]
+    pub scale: f64,
+    /// One JSON line a row.
+    #[arg(long)]
+    pub json: bool,
+    /// Where the stores are made; the disk that is measured. [default: beside the project's store]
+    #[arg(long, value_name = "DIR")]
+    pub directory: Option<std::path::PathBuf>,
+}
+
 /// Writes a completion script for a shell.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  surefoot completions bash --install")]

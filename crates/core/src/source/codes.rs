@@ -133,6 +133,7 @@ pub const ENTRIES: &[Entry] = &[
     Entry { code: "SF5081", title: "the shop of the demo cannot be opened", page: include_str!("../../../../docs/errors/SF5081.md") },
     Entry { code: "SF5082", title: "a part of the demo cannot be started", page: include_str!("../../../../docs/errors/SF5082.md") },
     Entry { code: "SF5083", title: "the demo did not prove its promise", page: include_str!("../../../../docs/errors/SF5083.md") },
+    Entry { code: "SF5091", title: "a workload cannot be measured", page: include_str!("../../../../docs/errors/SF5091.md") },
 ];
 
 #[cfg(test)]
