@@ -152,6 +152,7 @@ pub enum Command {
     Task(Task),
     Store(Store),
     Config(Config),
+    Bench(Bench),
     Completions(Completions),
     Help(Help),
 }

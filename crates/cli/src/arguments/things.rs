@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use clap_complete::Shell;
+use surefoot_bench::{SECONDS, Workload};
 
 use super::Who;
 
@@ -94,6 +95,29 @@ pub enum ConfigAction {
     Explain { key: String },
     /// Prints every setting and where it comes from.
     Show,
+}
+
+/// Measures this program on this machine, beside the bare limit of its disk.
+///
+/// Stores are made in `.surefoot/bench`, or in the directory that `--store` names, and removed
+/// afterwards.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  surefoot bench W1 W2 --concurrency 1 --concurrency 256")]
+pub struct Bench {
+    /// W1 (one step) to W6 (a million waiting runs); all of them by default.
+    pub workloads: Vec<Workload>,
+    /// Runs at a time, a row for each. 1, 16 and 256 by default.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub concurrency: Vec<u16>,
+    /// How long each row of W1 to W4 is measured.
+    #[arg(long, default_value_t = SECONDS)]
+    pub seconds: f64,
+    /// Factor on the sizes of W5 and W6.
+    #[arg(long, default_value_t = 1.0)]
+    pub scale: f64,
+    /// One line of JSON for each row; as `-o jsonl`.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Writes a completion script for a shell.

@@ -1,6 +1,7 @@
 //! What each command does. Each has a file; the order of the cases is that of the help.
 
 mod authority;
+mod bench;
 mod check;
 mod completions;
 mod config;
@@ -63,6 +64,7 @@ pub fn dispatch(arguments: Arguments) -> Result<Exit> {
         Command::Task(it) => task::task(session, it),
         Command::Store(it) => store::store(session, it),
         Command::Config(it) => config::config(session, it),
+        Command::Bench(it) => bench::bench(session, it),
         Command::Init(_) | Command::Completions(_) | Command::Help(_) => Ok(Exit::Ok),
     }
 }
