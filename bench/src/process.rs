@@ -33,8 +33,8 @@ fn processor_time() -> Duration {
         return Duration::ZERO;
     }
     let length = |time: libc::timeval| {
-        Duration::from_secs(time.tv_sec.unsigned_abs())
-            + Duration::from_micros(i64::from(time.tv_usec).unsigned_abs())
+        // The types of both fields differ between systems; neither is negative.
+        Duration::from_secs(time.tv_sec as u64) + Duration::from_micros(time.tv_usec as u64)
     };
     length(usage.ru_utime) + length(usage.ru_stime)
 }

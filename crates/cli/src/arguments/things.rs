@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use clap_complete::Shell;
+use surefoot_bench::{SECONDS, Workload};
 
 use super::Who;
 
@@ -96,32 +97,27 @@ pub enum ConfigAction {
     Show,
 }
 
-/// Measures the engine on this machine's disk, beside what SQLite does without an engine.
+/// Measures this program on this machine, beside the bare limit of its disk.
 ///
-/// W1: 1 step. W2: 10 in sequence. W3: 100 parallel and a join. W4: 1,000 tasks in 10 layers, each
-/// needing 2 of the layer before. W5: one graph of up to 100,000 tasks. W6: 1,000,000 runs that
-/// wait for a signal. Every step is synced to disk.
+/// Stores are made in `.surefoot/bench`, or in the directory that `--store` names, and removed
+/// afterwards.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  surefoot bench W1 W2 --concurrency 256 --seconds 3")]
+#[command(after_help = "Example:\n  surefoot bench W1 W2 --concurrency 1 --concurrency 256")]
 pub struct Bench {
-    /// Which to measure; all if none is named.
-    #[arg(value_name = "W1 … W6")]
-    pub workloads: Vec<surefoot_bench::Workload>,
-    /// Runs at a time, a row for each (W1 to W4). [default: 1 16 256]
-    #[arg(long, value_name = "N", num_args = 1.., value_parser = clap::value_parser!(u32).range(1..=4096))]
-    pub concurrency: Vec<u32>,
+    /// W1 (one step) to W6 (a million waiting runs); all of them by default.
+    pub workloads: Vec<Workload>,
+    /// Runs at a time, a row for each. 1, 16 and 256 by default.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub concurrency: Vec<u16>,
     /// How long each row of W1 to W4 is measured.
-    #[arg(long, default_value_t = surefoot_bench::SECONDS)]
+    #[arg(long, default_value_t = SECONDS)]
     pub seconds: f64,
     /// Factor on the sizes of W5 and W6.
     #[arg(long, default_value_t = 1.0)]
     pub scale: f64,
-    /// One JSON line a row.
+    /// One line of JSON for each row; as `-o jsonl`.
     #[arg(long)]
     pub json: bool,
-    /// Where the stores are made; the disk that is measured. [default: beside the project's store]
-    #[arg(long, value_name = "DIR")]
-    pub directory: Option<std::path::PathBuf>,
 }
 
 /// Writes a completion script for a shell.

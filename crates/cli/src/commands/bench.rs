@@ -1,69 +1,81 @@
-//! `surefoot bench`: the workloads, on this machine.
+//! `surefoot bench`: what this program does on this machine.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use surefoot_bench::{CONCURRENCY, Options, Row, Workload};
+use serde_json::json;
+use surefoot_bench::{CONCURRENCY, Error, Options, Row, Workload};
 
-use crate::arguments::Bench;
+use crate::arguments::{Bench, Format};
 use crate::exit::Exit;
 use crate::failure::{Failure, Result};
 use crate::session::{Session, wait_on_all_cores};
 
-/// A row is not measured for longer than this.
-const SECONDS_MAX: f64 = 3600.0;
-const SCALE_MAX: f64 = 10.0;
-
 pub fn bench(session: &Session, arguments: Bench) -> Result<Exit> {
-    check("--seconds", arguments.seconds, SECONDS_MAX)?;
-    check("--scale", arguments.scale, SCALE_MAX)?;
-    let options = Options {
-        workloads: or(arguments.workloads, &Workload::ALL),
-        concurrency: or(
-            arguments.concurrency.iter().map(|it| *it as usize).collect(),
-            &CONCURRENCY,
-        ),
-        duration: Duration::from_secs_f64(arguments.seconds),
-        scale: arguments.scale,
-        directory: arguments.directory.unwrap_or_else(|| beside_the_store(session)),
-    };
-    let json = arguments.json || !session.output.is_for_people();
-    if !json {
+    let options = options(session, &arguments)?;
+    let for_people = session.output.is_for_people() && !arguments.json;
+    if for_people {
         session.output.text(&format!("{}\n", Row::header()))?;
     }
-    let mut lost = None;
+    let mut printed = Ok(());
     let mut progress = |text: &str| session.output.say(text);
     let mut report = |row: &Row| {
-        let line = if json { serde_json::json!(row).to_string() } else { row.to_string() };
-        if let Err(failure) = session.output.text(&format!("{line}\n")) {
-            lost = Some(failure);
+        let print = || match () {
+            () if for_people => session.output.text(&format!("{row}\n")),
+            () if session.output.format == Format::Name => {
+                session.output.text(&format!("{}\n", row.workload))
+            }
+            () => session.output.text(&format!("{}\n", json!(row))),
+        };
+        if printed.is_ok() {
+            printed = print();
         }
     };
-    let measured = surefoot_bench::run(&options, &mut progress, &mut report);
     wait_on_all_cores(async {
-        measured.await.map_err(|error| {
-            Failure::new(Exit::Bug, "SF5091", error.to_string())
-                .hint("The stores need a directory that can be written and has room.")
-        })
+        surefoot_bench::run(&options, &mut progress, &mut report).await.map_err(failure)
     })?;
-    lost.map_or(Ok(Exit::Ok), Err)
+    printed?;
+    Ok(Exit::Ok)
 }
 
-fn or<T: Clone>(given: Vec<T>, default: &[T]) -> Vec<T> {
-    if given.is_empty() { default.to_vec() } else { given }
-}
-
-fn check(flag: &str, value: f64, most: f64) -> Result<()> {
-    if value > 0.0 && value <= most {
-        return Ok(());
+fn options(session: &Session, arguments: &Bench) -> Result<Options> {
+    let is_number = |it: f64| it.is_finite() && it > 0.0;
+    if !is_number(arguments.seconds) || !is_number(arguments.scale) {
+        let message = "--seconds and --scale must be greater than 0";
+        return Err(Failure::new(Exit::Usage, "SF5071", message));
     }
-    let message = format!("`{flag} {value}` is out of range");
-    Err(Failure::new(Exit::Usage, "SF5004", message)
-        .hint(format!("Give a number above 0 and at most {most}.")))
+    let concurrency: Vec<usize> = arguments.concurrency.iter().map(|it| (*it).into()).collect();
+    let all = |given: &[Workload]| match given {
+        [] => Workload::ALL.to_vec(),
+        some => some.to_vec(),
+    };
+    Ok(Options {
+        workloads: all(&arguments.workloads),
+        concurrency: if concurrency.is_empty() { CONCURRENCY.to_vec() } else { concurrency },
+        duration: Duration::from_secs_f64(arguments.seconds),
+        scale: arguments.scale,
+        directory: session
+            .global
+            .store
+            .as_ref()
+            .map_or_else(|| PathBuf::from(".surefoot/bench"), PathBuf::from),
+    })
 }
 
-fn beside_the_store(session: &Session) -> PathBuf {
-    let store = session.store_path();
-    let folder = store.as_deref().and_then(|it| it.parent());
-    folder.map_or_else(|| PathBuf::from(".surefoot"), PathBuf::from).join("bench")
+fn failure(error: Error) -> Failure {
+    match error {
+        Error::Open(error) => error.into(),
+        Error::Start(error) => error.into(),
+        Error::Command(error) => error.into(),
+        Error::Store(error) => error.into(),
+        Error::Directory { directory, source } => {
+            let message = format!("cannot use the directory {}: {source}", directory.display());
+            Failure::new(Exit::Usage, "SF5071", message)
+                .hint("Name a directory on the disk that you mean with --store.")
+        }
+        // The workloads are this program's own.
+        Error::Deploy(_) | Error::Run { .. } => {
+            Failure::new(Exit::Bug, "SF5071", format!("a workload has failed: {error}"))
+        }
+    }
 }

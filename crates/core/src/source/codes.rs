@@ -130,10 +130,10 @@ pub const ENTRIES: &[Entry] = &[
     Entry { code: "SF5052", title: "a file exists already", page: include_str!("../../../../docs/errors/SF5052.md") },
     Entry { code: "SF5053", title: "a file cannot be written", page: include_str!("../../../../docs/errors/SF5053.md") },
     Entry { code: "SF5061", title: "the source cannot be converted", page: include_str!("../../../../docs/errors/SF5061.md") },
+    Entry { code: "SF5071", title: "nothing can be measured", page: include_str!("../../../../docs/errors/SF5071.md") },
     Entry { code: "SF5081", title: "the shop of the demo cannot be opened", page: include_str!("../../../../docs/errors/SF5081.md") },
     Entry { code: "SF5082", title: "a part of the demo cannot be started", page: include_str!("../../../../docs/errors/SF5082.md") },
     Entry { code: "SF5083", title: "the demo did not prove its promise", page: include_str!("../../../../docs/errors/SF5083.md") },
-    Entry { code: "SF5091", title: "a workload cannot be measured", page: include_str!("../../../../docs/errors/SF5091.md") },
 ];
 
 #[cfg(test)]
