@@ -266,22 +266,9 @@ impl Plan {
     }
 }
 
-/// Kinds that need no handler.
-pub const BUILT_IN: [&str; 12] = [
-    "http",
-    "sql",
-    "file",
-    "shell",
-    "transform",
-    "wait",
-    "signal",
-    "approval",
-    "workflow",
-    "emit",
-    "log",
-    "fail",
-];
+pub use crate::kind_schema::BUILT_IN;
 
+/// Whether a kind needs no handler.
 pub fn is_built_in(kind: &str) -> bool {
     BUILT_IN.contains(&kind)
 }
