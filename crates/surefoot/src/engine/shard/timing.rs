@@ -148,4 +148,29 @@ impl Shard {
             && self.inbox.is_empty()
             && !self.is_stopping()
     }
+
+    pub(super) fn tell_idlers(&mut self) {
+        if self.idlers.is_empty() || !self.is_idle() {
+            return;
+        }
+        for idler in self.idlers.drain(..) {
+            let _ = idler.send(());
+        }
+    }
+
+    /// Whether nothing goes on: what is left waits, and not for the next minute.
+    fn is_idle(&self) -> bool {
+        let horizon = self.now().saturating_add(self.shared.clock.idle_horizon_ms());
+        let soon = |due: Option<u64>| due.is_some_and(|it| it <= horizon);
+        self.attempts_in_flight == 0
+            && self.queue.waiting() == 0
+            && self.batch.is_empty()
+            && self.committing.is_none()
+            && self.unfinished.is_empty()
+            && self.loading.is_empty()
+            && self.beside == 0
+            && self.inbox.is_empty()
+            && !soon(self.timers.first().map(|it| it.0))
+            && !soon(self.stored_due)
+    }
 }
