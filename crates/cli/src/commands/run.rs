@@ -63,6 +63,7 @@ async fn one(
 ) -> Result<Exit> {
     let request = start::request(session, &plan.workflow, &arguments.request)?;
     let mocks = Mocks::read(&arguments.mock)?;
+    let signals = Signals::new()?;
     let builder = session.builder(arguments.large);
     let engine = mocks.apply(plan, &session.settings.engine, builder)?.open().await?;
     let updates = engine.subscribe();
@@ -77,7 +78,7 @@ async fn one(
             return Err(failure);
         }
     };
-    let watch = Watch::new(session, &engine, updates, run, 0).await?;
+    let watch = Watch::new(session, &engine, updates, signals, run, 0).await?;
     follow(session, &engine, watch, timeout, arguments.until_idle).await
 }
 
@@ -94,10 +95,12 @@ async fn resume(
         return result(session, &folded);
     }
     let mocks = Mocks::read(&arguments.mock)?;
+    let signals = Signals::new()?;
     let builder = session.builder(arguments.large);
     let engine = mocks.apply(folded.plan(), &session.settings.engine, builder)?.open().await?;
     let updates = engine.subscribe();
-    let watch = Watch::new(session, &engine, updates, id, folded.state().records).await?;
+    let told = folded.state().records;
+    let watch = Watch::new(session, &engine, updates, signals, id, told).await?;
     follow(session, &engine, watch, timeout, arguments.until_idle).await
 }
 
@@ -199,8 +202,8 @@ fn result(session: &Session, run: &Folded) -> Result<Exit> {
 /// Executes everything that can go on, until only waits are left.
 async fn all(session: &Session, large: bool, timeout: Option<Duration>) -> Result<Exit> {
     session.reader()?;
-    let engine = session.engine(true, large).await?;
     let mut signals = Signals::new()?;
+    let engine = session.engine(true, large).await?;
     let limit = timeout.unwrap_or(Duration::MAX);
     let ending = tokio::select! {
         () = engine.idle() => Exit::Ok,

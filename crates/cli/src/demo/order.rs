@@ -13,7 +13,7 @@ use super::proof;
 use super::stock::{self, Stock};
 use crate::exit::Exit;
 use crate::failure::{Failure, Result};
-use crate::live::{Ending, Watch};
+use crate::live::{Ending, Signals, Watch};
 use crate::output::time::now;
 use crate::session::Session;
 
@@ -104,7 +104,7 @@ pub async fn run(
         let task = task_of(&engine, id, moment.task()).await?;
         tokio::spawn(moment.strike(id, task, alarms, order.ledger()));
     }
-    let mut watch = Watch::new(session, &engine, updates, id, told).await?;
+    let mut watch = Watch::new(session, &engine, updates, Signals::new()?, id, told).await?;
     let ending = watch.until_end(None, false).await?;
     let run = inspect::load(&**engine.store(), id).await?;
     engine.stop(Duration::from_secs(1)).await?;

@@ -39,6 +39,7 @@ pub struct Watch<'a> {
     session: &'a Session,
     engine: &'a Engine,
     updates: Receiver<Update>,
+    signals: Signals,
     run: Run,
     /// Rows that stand on the terminal and are drawn over next.
     drawn: usize,
@@ -54,6 +55,7 @@ impl<'a> Watch<'a> {
         session: &'a Session,
         engine: &'a Engine,
         updates: Receiver<Update>,
+        signals: Signals,
         id: RunId,
         from: u64,
     ) -> Result<Watch<'a>> {
@@ -63,6 +65,7 @@ impl<'a> Watch<'a> {
             session,
             engine,
             updates,
+            signals,
             run,
             drawn: 0,
             asked: BTreeSet::new(),
@@ -84,7 +87,6 @@ impl<'a> Watch<'a> {
         until_idle: bool,
     ) -> Result<Ending> {
         let deadline = timeout.map(|it| Instant::now() + it);
-        let mut signals = Signals::new()?;
         let ending = loop {
             self.catch_up().await?;
             if self.run.state().status.is_terminal() {
@@ -102,7 +104,7 @@ impl<'a> Watch<'a> {
                         break Ending::TimedOut;
                     }
                 }
-                () = signals.next() => break Ending::Interrupted,
+                () = self.signals.next() => break Ending::Interrupted,
                 () = self.engine.idle(), if until_idle => {
                     self.catch_up().await?;
                     match self.run.state().status {
@@ -233,7 +235,8 @@ fn drain(updates: &mut Receiver<Update>) {
     while updates.try_recv().is_ok() {}
 }
 
-/// Ctrl-C, and what a supervisor sends.
+/// Ctrl-C, and what a supervisor sends. Listened for from before the first run starts: what comes
+/// in between would end the process without a word.
 pub struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
