@@ -58,16 +58,7 @@ impl Decider<'_, '_> {
             },
             None => node.concurrency.as_ref().map(|_| self.run.plan_key(task)),
         };
-        let want = Want {
-            run: self.run.state.id,
-            task,
-            kind,
-            priority: self.run.state.created.priority.saturating_add(node.priority),
-            key: key.as_deref(),
-            limit: node.concurrency.as_ref().and_then(|it| it.limit),
-            rate: node.concurrency.as_ref().and_then(|it| it.rate),
-        };
-        if (self.env.grant)(&want) {
+        if self.grants(task, node, kind, key.as_deref()) {
             self.hand_out(task, key, None);
         } else {
             let now = self.now();
@@ -75,6 +66,20 @@ impl Decider<'_, '_> {
             let total_due = self.total_due(task, node);
             self.emit(Event::Queued { task, due, total_due, key });
         }
+    }
+
+    /// Asks for a slot for the next attempt.
+    fn grants(&mut self, task: TaskId, node: &TaskPlan, kind: &str, key: Option<&str>) -> bool {
+        let limits = node.concurrency.as_ref();
+        (self.env.grant)(&Want {
+            run: self.run.state.id,
+            task,
+            kind,
+            priority: self.run.state.created.priority.saturating_add(node.priority),
+            key,
+            limit: limits.and_then(|it| it.limit),
+            rate: limits.and_then(|it| it.rate),
+        })
     }
 
     /// Hands out the next attempt.
@@ -351,16 +356,7 @@ impl Decider<'_, '_> {
         let node = plan.node(self.run.node_id(task));
         let WorkPlan::Uses { kind, .. } = &node.work else { return };
         let key = self.run.state.task(task).more.as_ref().and_then(|it| it.key.clone());
-        let want = Want {
-            run: self.run.state.id,
-            task,
-            kind,
-            priority: self.run.state.created.priority.saturating_add(node.priority),
-            key: key.as_deref(),
-            limit: node.concurrency.as_ref().and_then(|it| it.limit),
-            rate: node.concurrency.as_ref().and_then(|it| it.rate),
-        };
-        if !self.is_paused() && (self.env.grant)(&want) {
+        if !self.is_paused() && self.grants(task, node, kind, key.as_deref()) {
             self.hand_out(task, None, None);
         }
     }
