@@ -62,9 +62,13 @@ impl Stream {
     fn log_lines(&mut self, bytes: &[u8], context: &Context) {
         self.logged_bytes += bytes.len();
         for part in bytes.split_inclusive(|it| *it == b'\n') {
-            for piece in part.chunks(LINE_BYTES_MAX) {
+            let mut rest = part;
+            while !rest.is_empty() {
+                let room = (LINE_BYTES_MAX - self.line.len()).min(rest.len());
+                let (piece, after) = rest.split_at(room);
                 self.line.extend_from_slice(piece);
-                if self.line.ends_with(b"\n") || self.line.len() >= LINE_BYTES_MAX {
+                rest = after;
+                if self.line.ends_with(b"\n") || self.line.len() == LINE_BYTES_MAX {
                     self.log_line(context);
                 }
             }
@@ -130,5 +134,32 @@ impl Captured {
             }
         }
         Ok(output)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    /// A pipe gives what it has, so a line comes in parts of any size.
+    #[test]
+    fn a_long_line_is_logged_in_pieces_however_it_comes() {
+        for part_bytes in [1, 1_000, 4_096, LINE_BYTES_MAX - 1, LINE_BYTES_MAX, 20_000] {
+            let lengths = Arc::new(Mutex::new(Vec::new()));
+            let log = Arc::clone(&lengths);
+            let context =
+                Context::for_test("sh", move |_, text| log.lock().unwrap().push(text.len()));
+            let mut stream = Stream::new("stdout", 20_000);
+            for part in [b'x'; 20_000].chunks(part_bytes) {
+                stream.take(part, &context);
+            }
+            stream.finish(&context);
+            let expected = [LINE_BYTES_MAX, LINE_BYTES_MAX, 20_000 - 2 * LINE_BYTES_MAX];
+            assert_eq!(*lengths.lock().unwrap(), expected, "in parts of {part_bytes} bytes");
+        }
     }
 }
