@@ -10,10 +10,12 @@
 //! | `property`, `finding` | what is asked; what is answered |
 //! | `subject` | what is asked about: the plan, its source, its types |
 //! | `flow` | graphs as circuits: which outcomes can occur together |
+//! | `machine` | states and transitions: what is entered, what ends, what is read |
 //! | `effects` | what tasks do outside: races, retries, sagas, deadlines, secrets |
 
 mod effects;
 mod finding;
+mod machine;
 mod property;
 mod subject;
 
@@ -24,6 +26,8 @@ pub(crate) use subject::Subject;
 /// Asks every property of a plan.
 pub(crate) fn verify(subject: &Subject<'_>) -> Proofs {
     let mut proofs = Proofs::default();
+    let machines = machine::Machines::new(subject);
+    machine::verify(subject, &machines, &mut proofs);
     effects::verify(subject, &mut proofs);
     proofs
 }
