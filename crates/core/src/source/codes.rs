@@ -86,7 +86,6 @@ pub const ENTRIES: &[Entry] = &[
     Entry { code: "SF1205", title: "no end can be reached", page: include_str!("../../../../docs/errors/SF1205.md") },
     Entry { code: "SF1206", title: "a loop that never waits", page: include_str!("../../../../docs/errors/SF1206.md") },
     Entry { code: "SF1207", title: "an event of work that is not there", page: include_str!("../../../../docs/errors/SF1207.md") },
-    Entry { code: "SF1208", title: "no default transition", page: include_str!("../../../../docs/errors/SF1208.md") },
     Entry { code: "SF1209", title: "a transition that is never taken", page: include_str!("../../../../docs/errors/SF1209.md") },
     Entry { code: "SF1210", title: "`set` writes an unknown variable", page: include_str!("../../../../docs/errors/SF1210.md") },
     Entry { code: "SF5001", title: "standard output cannot be written", page: include_str!("../../../../docs/errors/SF5001.md") },
