@@ -14,6 +14,7 @@
 
 mod effects;
 mod finding;
+mod flow;
 mod property;
 mod subject;
 
@@ -24,6 +25,8 @@ pub(crate) use subject::Subject;
 /// Asks every property of a plan.
 pub(crate) fn verify(subject: &Subject<'_>) -> Proofs {
     let mut proofs = Proofs::default();
+    let flow = flow::Flow::new(subject);
+    flow::verify(subject, &flow, &mut proofs);
     effects::verify(subject, &mut proofs);
     proofs
 }
