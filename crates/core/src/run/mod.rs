@@ -182,13 +182,6 @@ impl Run {
                 hasher.update(&task.0.to_le_bytes());
                 hasher.update(&state.redo().to_le_bytes());
             }
-            // Each visit of a state is undone on its own, and all these share a path.
-            if self.is_undo(state.scope) {
-                let owner = self.state.scope(state.scope).owner;
-                if owner.is_some_and(|it| self.state.task(it).visit > 1) {
-                    hasher.update(&state.scope.0.to_le_bytes());
-                }
-            }
             around = self.state.scope(state.scope).owner;
         }
         hasher.finalize().to_hex()[..32].to_owned()

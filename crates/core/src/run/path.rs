@@ -19,19 +19,24 @@ pub(crate) fn node_id(plan: &Plan, state: &RunState, task: TaskId) -> NodeId {
 
 /// Returns the text that names the task for people and in idempotency keys. See `Run::path`.
 pub(crate) fn path(plan: &Plan, state: &RunState, task: TaskId) -> String {
+    path_of_visit(plan, state, task, state.task(task).visit)
+}
+
+/// The same for a visit of a state that may be over: what it left behind keeps its name.
+fn path_of_visit(plan: &Plan, state: &RunState, task: TaskId, visit: u32) -> String {
     let own = state.task(task);
     let scope = state.scope(own.scope);
     let id = &plan.node(node_id(plan, state, task)).id;
     if let Some(part) = part_name(plan, state, own.scope) {
         return format!("{part}:{id}");
     }
-    let outer = scope.owner.map(|owner| path(plan, state, owner));
+    let outer = scope.owner.map(|owner| path_of_visit(plan, state, owner, scope.visit));
     match (&scope.content, outer) {
         (ScopeContent::Map { .. }, outer) => {
             format!("{}[{}]", outer.unwrap_or_default(), task.0 - scope.first)
         }
-        (ScopeContent::Machine { .. }, outer) if own.visit > 1 => {
-            joined(outer, &format!("{id}#{}", own.visit))
+        (ScopeContent::Machine { .. }, outer) if visit > 1 => {
+            joined(outer, &format!("{id}#{visit}"))
         }
         (_, outer) => joined(outer, id),
     }
@@ -42,7 +47,9 @@ fn part_name(plan: &Plan, state: &RunState, id: ScopeId) -> Option<String> {
     let scope = state.scope(id);
     let composite = Some(CompositeId(scope.composite));
     match scope.owner {
-        Some(owner) => is_undo(plan, state, id).then(|| path(plan, state, owner)),
+        Some(owner) => {
+            is_undo(plan, state, id).then(|| path_of_visit(plan, state, owner, scope.visit))
+        }
         None if composite == plan.on_failure => Some("on_failure".to_owned()),
         None if composite == plan.finally => Some("finally".to_owned()),
         None => None,

@@ -200,7 +200,9 @@ impl Draft {
         let mut tasks = Map::new();
         for at in 0..1 + self.chance.below(2) {
             let mut task = json!({"uses": "work"});
-            if at > 0 && self.chance.percent(50) {
+            // They cannot say `fail_fast: false`: where nothing is to be stopped, they are a row.
+            let is_row = self.options.fail_fast == Some(false);
+            if at > 0 && (is_row || self.chance.percent(50)) {
                 task["needs"] = json!([format!("{part}_0")]);
             }
             tasks.insert(format!("{part}_{at}"), task);
