@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use support::random_definitions::{Options, RandomDefinition};
 use support::random_oracle::{RandomOracle, some_answers};
-use support::{Chance, cases, plan, try_plan};
+use support::{Chance, cases, try_plan};
 use surefoot_core::plan::Plan;
 use surefoot_core::run::{RunStatus, TaskStatus};
 use surefoot_core::simulate::{
@@ -30,9 +30,9 @@ struct Case {
 }
 
 fn draw(seed: u64, options: &Options) -> Case {
-    let (drawn, _) = RandomDefinition::checked(seed, options);
+    let (drawn, plan) = RandomDefinition::checked(seed, options);
     let input = drawn.input(&mut Chance::new(seed));
-    Case { seed, plan: plan(&drawn.source), source: drawn.source, input }
+    Case { seed, plan, source: drawn.source, input }
 }
 
 impl Case {
@@ -73,7 +73,7 @@ fn check_sound(case: &Case, trace: &Trace) {
 fn most_definitions_pass_the_checks() {
     let mut problems: BTreeMap<String, u32> = BTreeMap::new();
     let mut refused = 0;
-    const DRAWN: u64 = 300;
+    const DRAWN: u64 = 100;
     for seed in 0..DRAWN {
         for options in [Options::small(), Options::large()] {
             let drawn = RandomDefinition::new(seed, &options);
@@ -96,7 +96,7 @@ fn a_seed_gives_one_definition() {
 #[test]
 fn small_definitions_end_in_every_order() {
     let (mut states, mut traces, mut whole) = (0, 0, 0);
-    let count = cases(400);
+    let count = cases(1_000) / 10;
     for seed in 0..count {
         let case = draw(seed, &Options { nodes_max: 5, ..Options::small() });
         let bounds = Bounds { states_max: 400, steps_max: 200, ..Bounds::default() };
@@ -122,7 +122,7 @@ fn small_definitions_end_in_every_order() {
 #[test]
 fn large_definitions_end_in_random_orders() {
     let mut outcomes: BTreeMap<String, u32> = BTreeMap::new();
-    for seed in 0..cases(300) {
+    for seed in 0..cases(1_000) / 10 {
         let case = draw(seed, &Options::large());
         for clock in [Clock::Patient, Clock::Eager] {
             let trace = case.run(seed, Bounds { clock, ..Bounds::default() });
@@ -144,7 +144,7 @@ fn outcome(trace: &Trace) -> (RunStatus, &BTreeMap<String, TaskStatus>) {
 #[test]
 fn the_outcome_does_not_depend_on_the_order() {
     let mut compared = 0;
-    for seed in 0..cases(300) {
+    for seed in 0..cases(1_000) / 5 {
         let options = if seed % 2 == 0 { Options::small() } else { Options::large() };
         let case = draw(seed, &options.determinate());
         let first = case.run(0, Bounds { slots: 1, ..Bounds::default() });
@@ -165,7 +165,7 @@ fn the_outcome_does_not_depend_on_the_order() {
 
 #[test]
 fn what_happened_can_be_replayed() {
-    for seed in 0..cases(200) {
+    for seed in 0..cases(1_000) / 10 {
         let case = draw(seed, &Options::large());
         let bounds = Bounds { clock: Clock::Eager, ..Bounds::default() };
         let trace = case.run(seed, bounds);

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![allow(clippy::disallowed_methods, reason = "tests read their settings")]
 
+pub mod lab;
 pub mod random_definitions;
 pub mod random_machines;
 pub mod random_oracle;

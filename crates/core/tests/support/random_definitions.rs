@@ -25,7 +25,10 @@
 //! * **No order in the answers**: unless [`Options::reads_unended`] is set, no expression reads a
 //!   task that may still be running (behind `any_success`).
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
+use surefoot_core::plan::Plan;
 
 use super::random_machines::machine;
 use super::{Chance, try_plan};
@@ -114,16 +117,15 @@ impl RandomDefinition {
         RandomDefinition { seed, source: format!("{value:#}"), value }
     }
 
-    /// Draws until a definition passes the checks; says how many did not.
-    pub fn checked(seed: u64, options: &Options) -> (RandomDefinition, u32) {
+    /// Draws until a definition passes the checks.
+    pub fn checked(seed: u64, options: &Options) -> (RandomDefinition, Arc<Plan>) {
         let mut chance = Chance::new(seed);
-        for refused in 0.. {
+        loop {
             let drawn = RandomDefinition::new(chance.draw(), options);
-            if try_plan(&drawn.source).is_ok() {
-                return (drawn, refused);
+            if let Ok(plan) = try_plan(&drawn.source) {
+                return (drawn, plan);
             }
         }
-        unreachable!("the loop has no end")
     }
 
     /// Draws an input that fits.
