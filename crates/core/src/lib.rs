@@ -22,3 +22,4 @@ pub mod schema;
 pub mod source;
 pub mod task_error;
 pub mod time;
+pub mod verify;
