@@ -10,11 +10,13 @@
 //! | `property`, `finding` | what is asked; what is answered |
 //! | `subject` | what is asked about: the plan, its source, its types |
 //! | `flow` | graphs as circuits: which outcomes can occur together |
+//! | `guard` | on which data a condition is true, false or fails |
 //! | `effects` | what tasks do outside: races, retries, sagas, deadlines, secrets |
 
 mod effects;
 mod finding;
 mod flow;
+pub mod guard;
 mod property;
 mod subject;
 
