@@ -44,6 +44,12 @@ pub enum Answer<T> {
     Unknown(String),
 }
 
+impl<T> Answer<T> {
+    pub fn is_no(&self) -> bool {
+        matches!(self, Answer::No)
+    }
+}
+
 /// All that was found out about a plan.
 #[derive(Clone, Debug, Default)]
 pub struct Proofs {

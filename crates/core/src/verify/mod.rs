@@ -10,11 +10,14 @@
 //! | `property`, `finding` | what is asked; what is answered |
 //! | `subject` | what is asked about: the plan, its source, its types |
 //! | `flow` | graphs as circuits: which outcomes can occur together |
+//! | `guard` | on which data a condition is true, false or fails |
 //! | `machine` | states and transitions: what is entered, what ends, what is read |
 //! | `effects` | what tasks do outside: races, retries, sagas, deadlines, secrets |
 
 mod effects;
 mod finding;
+mod flow;
+pub mod guard;
 mod machine;
 mod property;
 mod subject;
@@ -26,6 +29,8 @@ pub(crate) use subject::Subject;
 /// Asks every property of a plan.
 pub(crate) fn verify(subject: &Subject<'_>) -> Proofs {
     let mut proofs = Proofs::default();
+    let flow = flow::Flow::new(subject);
+    flow::verify(subject, &flow, &mut proofs);
     let machines = machine::Machines::new(subject);
     machine::verify(subject, &machines, &mut proofs);
     effects::verify(subject, &mut proofs);
