@@ -54,9 +54,8 @@ fn good_definitions_have_no_findings() {
         for document in check_source(&source, &CheckContext::default()) {
             let is_ours = |code: &str| code.starts_with("SF2");
             let problems = document.problems.iter();
-            let found: Vec<_> = problems
-                .filter(|it| is_ours(it.code) && it.severity != Severity::Note)
-                .collect();
+            let found: Vec<_> =
+                problems.filter(|it| is_ours(it.code) && it.severity != Severity::Note).collect();
             assert!(found.is_empty(), "{}: {found:#?}", file.display());
         }
     }

@@ -12,7 +12,7 @@ pub(super) fn is_total(machine: &Analysis<'_>, state: u32) -> bool {
     let model = &machine.model;
     let Some(list) = model.list_of(state, Cause::Done) else { return false };
     model.ways_of(list).iter().any(|it| it.guard.is_none())
-        || machine.total.contains(&list.ways.start)
+        || machine.guards[list.at].as_ref().is_some_and(|it| it.is_total())
         || super::invariant::is_total(model, list, machine.invariant[state as usize].as_ref())
 }
 
@@ -30,15 +30,22 @@ pub(super) fn exhaustive(subject: &Subject<'_>, machine: &Analysis<'_>, proofs: 
         } else if let Some(gap) = machine.search.gap(state) {
             proofs.refute(name, gap_found(machine, list, &gap.values, gap.trace.clone()));
         } else {
-            let reason = machine.unknown.get(&list.ways.start).cloned().unwrap_or_else(|| {
-                format!(
-                    "whether a transition of `{}` is always open was not settled",
-                    model.name(state)
-                )
-            });
+            let reason = why_open(machine, list);
             proofs.findings.push(unsettled(machine, list, &reason));
             proofs.leave_open(Property::Exhaustive, name, reason);
         }
+    }
+}
+
+/// Why it was not settled whether a transition is open.
+fn why_open(machine: &Analysis<'_>, list: &List<'_>) -> String {
+    let answer = machine.guards[list.at].as_ref();
+    let unknown = answer.and_then(|it| it.unknown.clone());
+    let gap = answer.and_then(|it| it.gap.as_ref());
+    match (unknown, gap) {
+        (Some(reason), _) => reason,
+        (None, Some(gap)) => format!("nothing is open with `{gap}`, if that can be"),
+        (None, None) => "whether a transition is always open was not settled".to_owned(),
     }
 }
 

@@ -41,11 +41,6 @@ impl Condition<'_> {
         let roots = self.expr.references().into_iter().map(|it| it.root);
         roots.into_iter().all(|it| matches!(&*it, "event" | "output" | "error"))
     }
-
-    /// Whether it reads some variable of the machine.
-    pub fn reads_variables(&self) -> bool {
-        !self.reads.is_empty()
-    }
 }
 
 impl<'a> Variables<'a> {

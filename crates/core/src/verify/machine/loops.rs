@@ -15,8 +15,10 @@ use crate::verify::property::Property;
 
 /// Ways before another one in its list whose falsehood is used to bound a variable.
 const LIST_MAX: usize = 64;
+/// Ways that are looked at to bound one loop.
+const WORK_MAX: usize = 100_000;
 /// Variables that are tried as the bound of one loop.
-const VARIABLES_MAX: usize = 64;
+const VARIABLES_MAX: usize = 16;
 
 /// Ways among some states, and the loops that they make.
 struct Turns<'m, 'a> {
@@ -62,6 +64,16 @@ struct Loop<'m, 'a> {
     cycle: Vec<u32>,
 }
 
+/// What bounds a loop: a variable that only moves one way, and a limit that it cannot pass.
+struct Variant {
+    /// The ways that move it, by key.
+    steps: BTreeSet<usize>,
+    /// The ways that are taken only up to the limit.
+    limited: BTreeSet<usize>,
+    /// How often it can move before the limit is passed.
+    rounds: u64,
+}
+
 impl<'m, 'a> Loop<'m, 'a> {
     /// Such as `` draft → review → draft ``.
     fn text(&self) -> String {
@@ -70,26 +82,35 @@ impl<'m, 'a> Loop<'m, 'a> {
         closed.map(|it| model.name(*it)).collect::<Vec<_>>().join(" → ")
     }
 
-    /// How often a bounding transition of it can be taken at most, with all loops inside of it
-    /// bounded as well. Every loop must move some variable towards a constant that a guard
-    /// compares it with.
+    /// How often the transitions that move a variable towards its limit can be taken at most, with
+    /// all loops inside of it bounded as well. Nothing if some loop moves no variable.
     fn bound(&self) -> Option<u64> {
         let mut open = vec![(self.ways.clone(), 1)];
-        let mut total: u64 = 0;
+        let (mut total, mut work) = (0u64, 0);
         while let Some((ways, rounds)) = open.pop() {
-            let (bounded, count) = self.variant(&ways)?;
-            let count = count.saturating_mul(rounds);
+            work += ways.len();
+            if work > WORK_MAX {
+                return None;
+            }
+            let variant = self.variant(&ways)?;
+            let count = variant.rounds.saturating_mul(rounds);
             total = total.saturating_add(count);
-            let rest: Vec<&Way<'a>> =
-                ways.into_iter().filter(|it| !bounded.contains(&key(it))).collect();
-            let inner = Turns { machine: self.machine, ways: rest }.loops();
+            // What goes on for ever either takes no more steps, or is nowhere held by the limit.
+            let without = |gone: &BTreeSet<usize>| {
+                let rest = ways.iter().copied().filter(|it| !gone.contains(&key(it)));
+                Turns { machine: self.machine, ways: rest.collect() }.loops()
+            };
+            let inner = without(&variant.steps);
             open.extend(inner.into_iter().map(|it| (it.ways, count.saturating_add(1))));
+            if !variant.steps.is_subset(&variant.limited) {
+                open.extend(without(&variant.limited).into_iter().map(|it| (it.ways, rounds)));
+            }
         }
         Some(total)
     }
 
-    /// A variable that these ways move in one direction only, and the ways that it bounds.
-    fn variant(&self, ways: &[&'m Way<'a>]) -> Option<(BTreeSet<usize>, u64)> {
+    /// A variable that these ways move in one direction only, up to a limit.
+    fn variant(&self, ways: &[&'m Way<'a>]) -> Option<Variant> {
         let model = &self.machine.model;
         let mut moved: Vec<usize> = ways.iter().filter_map(|it| first_step(model, it)).collect();
         moved.sort_unstable();
@@ -97,41 +118,33 @@ impl<'m, 'a> Loop<'m, 'a> {
         moved.into_iter().take(VARIABLES_MAX).find_map(|it| self.bounded_by(ways, it))
     }
 
-    fn bounded_by(&self, ways: &[&'m Way<'a>], variable: usize) -> Option<(BTreeSet<usize>, u64)> {
+    fn bounded_by(&self, ways: &[&'m Way<'a>], variable: usize) -> Option<Variant> {
         let model = &self.machine.model;
-        let mut bounded = BTreeSet::new();
-        let (mut direction, mut end) = (0, None);
+        let mut steps = BTreeSet::new();
+        let mut direction = 0;
         for way in ways {
             let step = step_of(model, way, variable)?;
-            if step == 0 {
-                continue;
-            }
-            if direction != 0 && direction != step.signum() {
-                return None;
-            }
-            direction = step.signum();
-            if let Some(limit) = self.limit(way, variable, direction) {
-                bounded.insert(key(way));
-                // Towards the end, so the farthest limit is the one that counts.
-                end =
-                    Some(end.map_or(limit, |it: i64| {
-                        (it * direction).max(limit * direction) * direction
-                    }));
+            if step != 0 {
+                if direction != 0 && direction != step.signum() {
+                    return None;
+                }
+                direction = step.signum();
+                steps.insert(key(way));
             }
         }
-        let end = end?;
-        let starts = ways.iter().map(|it| self.start(it.from, variable, direction));
-        let start = starts.reduce(|one, other| {
-            one.zip(other).map(|(a, b)| (a * direction).min(b * direction) * direction)
-        })?;
-        let rounds = start.map_or(0, |it| (end as i128 - it as i128) * direction as i128 + 1);
+        // Along the direction, so that the greatest limit is the one that counts.
+        let along = |it: i64| i128::from(it) * i128::from(direction);
+        let limits =
+            ways.iter().filter_map(|it| Some((key(it), self.limit(it, variable, direction)?)));
+        let limits: Vec<(usize, i128)> = limits.map(|(way, it)| (way, along(it))).collect();
+        let end = limits.iter().map(|it| it.1).max().filter(|_| !steps.is_empty())?;
+        let starts = ways.iter().map(|it| self.start(it.from, variable, direction).map(along));
+        let start = starts.collect::<Option<Vec<i128>>>().and_then(|it| it.into_iter().min());
         // Without a known start it ends all the same, after a number of rounds that is not known.
-        let rounds = if start.is_none() {
-            u64::MAX
-        } else {
-            u64::try_from(rounds.max(0)).unwrap_or(u64::MAX)
-        };
-        Some((bounded, rounds))
+        let rounds =
+            start.map_or(u64::MAX, |it| u64::try_from((end - it + 1).max(0)).unwrap_or(u64::MAX));
+        let limited = limits.into_iter().map(|it| it.0).collect();
+        Some(Variant { steps, limited, rounds })
     }
 
     /// The last value of a variable with which a way can be taken.
@@ -202,8 +215,10 @@ pub(super) fn termination(subject: &Subject<'_>, machine: &Analysis<'_>, proofs:
     let model = &machine.model;
     let ending = super::ways::ending(model);
     for found in Turns::new(machine, |_| true).loops() {
-        // Without a way out it is a trap, which is reported as one.
-        if !ending[found.cycle[0] as usize] {
+        // Without a way out it is a trap, which is reported as one; if nothing waits, it is hot.
+        let is_at_once =
+            found.ways.iter().all(|it| is_automatic(model, it)) && found.bound().is_none();
+        if !ending[found.cycle[0] as usize] || is_at_once {
             continue;
         }
         let name = subject.name(model.states[found.cycle[0] as usize].id);
@@ -235,18 +250,20 @@ fn time_limit(subject: &Subject<'_>, machine: &Analysis<'_>) -> Option<crate::ti
     shortest
 }
 
+/// Whether a way is taken at once, without work, an event or a time.
+fn is_automatic(model: &Model<'_>, way: &Way<'_>) -> bool {
+    model.cause(way) == Cause::Done && model.states[way.from as usize].rest == Rest::Instant
+}
+
 /// The loops in which nothing is waited for and that are not known to end by themselves.
 fn automatic<'m, 'a>(machine: &'m Analysis<'a>) -> Vec<Loop<'m, 'a>> {
     let model = &machine.model;
-    let is_automatic = |way: &Way<'_>| {
-        model.cause(way) == Cause::Done && model.states[way.from as usize].rest == Rest::Instant
-    };
     let is_short = |it: &Loop<'_, '_>| {
         let length = it.ways.len() as u64;
         let turns = it.bound().map(|it| it.saturating_add(1).saturating_mul(length));
         turns.is_some_and(|it| it < u64::from(AUTOMATIC_TRANSITIONS_MAX))
     };
-    let all = Turns::new(machine, is_automatic).loops();
+    let all = Turns::new(machine, |it| is_automatic(model, it)).loops();
     all.into_iter().filter(|it| !is_short(it)).collect()
 }
 

@@ -11,7 +11,7 @@
 //! | `interface` | how work and composites can end |
 //! | `values`, `condition`, `invariant` | what variables can be in each state |
 //! | `samples`, `outputs`, `search` | what certainly happens, with a shortest way there |
-//! | `choices` | whether some transition is open |
+//! | `domains`, `guards`, `choices` | what guards decide together, and whether one is true |
 //! | `ways`, `loops`, `waits` | what is never entered, never left, or never ends |
 //! | `reads`, `assigned` | which outputs may be missing |
 //! | `explain` | when a state is entered, in words |
@@ -19,7 +19,9 @@
 mod assigned;
 mod choices;
 mod condition;
+mod domains;
 mod explain;
+mod guards;
 mod interface;
 mod invariant;
 mod loops;
@@ -31,8 +33,6 @@ mod search;
 mod values;
 mod waits;
 mod ways;
-
-use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) use interface::{Abilities, Interface};
 
@@ -51,10 +51,8 @@ pub(crate) struct Analysis<'a> {
     model: Model<'a>,
     invariant: Invariant,
     search: Search,
-    /// Lists of guards, by their first way, of which one is always true.
-    total: BTreeSet<usize>,
-    /// Lists of which that could not be told, and why.
-    unknown: BTreeMap<usize, String>,
+    /// What is known of the guards, by list; nothing where there are none to ask.
+    guards: Vec<Option<guards::Answer>>,
 }
 
 /// The machines of a plan, and how all its work can end.
@@ -104,10 +102,15 @@ impl<'a> Machines<'a> {
         let names: Vec<Option<Vec<String>>> =
             model.states.iter().map(|it| self.taken_inside(subject, it.id)).collect();
         waits::close_shadowed(&mut model, |state| names[state as usize].clone());
-        let invariant = invariant::find(&mut model);
-        let search = Search::new(subject, &model, &|node| self.inside(subject, node));
-        let (total, unknown) = (BTreeSet::new(), BTreeMap::new());
-        Some(Analysis { model, invariant, search, total, unknown })
+        let inside = |node| self.inside(subject, node);
+        let mut invariant = invariant::find(&mut model);
+        let guards = guards::ask(subject, &mut model, &invariant, &inside);
+        if guards.iter().flatten().any(guards::Answer::closes_ways) {
+            // With fewer ways, variables may be known better.
+            invariant = invariant::find(&mut model);
+        }
+        let search = Search::new(subject, &model, &inside);
+        Some(Analysis { model, invariant, search, guards })
     }
 
     /// The events that the machine which is the work of a state takes before the state sees them.
@@ -149,6 +152,11 @@ impl<'a> Machines<'a> {
 }
 
 impl Analysis<'_> {
+    /// Whether a state is one that a run never gets out of: its closed ways explain that.
+    fn explains_trap(&self, state: u32) -> bool {
+        !ways::ending(&self.model)[state as usize]
+    }
+
     /// Whether a state can be entered, as far as can be told.
     fn is_reached(&self, state: u32) -> bool {
         self.invariant[state as usize].is_some()
@@ -164,6 +172,7 @@ pub(super) fn verify(subject: &Subject<'_>, machines: &Machines<'_>, proofs: &mu
         loops::termination(subject, machine, proofs);
         waits::check(subject, machine, proofs);
         choices::exhaustive(subject, machine, proofs);
+        guards::report(subject, machine, proofs);
         assigned::check(subject, machine, proofs);
     }
 }

@@ -58,6 +58,8 @@ pub(super) enum Stay {
 
 /// Transitions of which the first that is open is taken.
 pub(super) struct List<'a> {
+    /// Its place among all lists.
+    pub at: usize,
     pub state: u32,
     pub cause: Cause<'a>,
     pub ways: Range<usize>,
@@ -174,7 +176,7 @@ impl<'a> Model<'a> {
             let (to, set) = (plan.to, &plan.set[..]);
             self.ways.push(Way { from: state, to, list, guard, set, source, closed });
         }
-        self.lists.push(List { state, cause, ways: first..self.ways.len() });
+        self.lists.push(List { at: list, state, cause, ways: first..self.ways.len() });
     }
 
     /// Closes what can never happen because the work never ends so.

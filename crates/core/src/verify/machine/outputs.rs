@@ -29,7 +29,7 @@ impl Outputs<'_, '_> {
     ) -> Vec<Json> {
         let entry = &self.model.states[state as usize];
         let nothing = Json::Object(Map::new());
-        if entry.source.task.for_each.is_some() {
+        if self.is_list(state) {
             return wanted.samples(&json!([]));
         }
         match &self.subject.plan.node(entry.id).work {
@@ -64,6 +64,28 @@ impl Outputs<'_, '_> {
         handlers.filter(|it| it.name == kind).find_map(|it| it.output.as_ref())
     }
 
+    /// All that a state can give, where that is known.
+    pub fn known(&self, state: u32) -> Option<Vec<Json>> {
+        let entry = &self.model.states[state as usize];
+        if self.is_list(state) {
+            return None;
+        }
+        match &self.subject.plan.node(entry.id).work {
+            WorkPlan::Nothing => Some(vec![Json::Null]),
+            WorkPlan::Composite(_) => self.of_machine(entry.id),
+            WorkPlan::Uses { kind, with } => match &**kind {
+                "log" | "wait" => Some(vec![Json::Null]),
+                "transform" if with.is_literal() => constant(with).map(|it| vec![it]),
+                _ => None,
+            },
+        }
+    }
+
+    /// Whether the work of a state is done once for each item of a list.
+    pub fn is_list(&self, state: u32) -> bool {
+        self.model.states[state as usize].source.task.for_each.is_some()
+    }
+
     /// What a machine gives, if only its final state matters.
     fn of_machine(&self, id: NodeId) -> Option<Vec<Json>> {
         let ends = (self.inside)(id)?.ends;
@@ -83,7 +105,7 @@ impl Outputs<'_, '_> {
     /// happens inside of it.
     pub fn are_real(&self, state: u32) -> bool {
         let entry = &self.model.states[state as usize];
-        let is_list = entry.source.task.for_each.is_some();
+        let is_list = self.is_list(state);
         match &entry.source.task.work {
             Work::Composite(_) => !is_list && self.of_machine(entry.id).is_some(),
             Work::Nothing | Work::Uses { .. } => !is_list,

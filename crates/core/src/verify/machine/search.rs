@@ -32,6 +32,8 @@ pub(crate) struct Search {
     gaps: BTreeMap<u32, Gap>,
     /// Configurations that go round without waiting.
     hot: Vec<usize>,
+    /// Configurations that only wait for times, when nothing is open then.
+    stuck: BTreeMap<u32, usize>,
 }
 
 struct Visited {
@@ -76,6 +78,11 @@ impl Search {
         Some(self.trace_to(*at))
     }
 
+    /// A way to where a state waits for nothing but times, and nothing is open when they come.
+    pub fn stuck(&self, state: u32) -> Option<Vec<String>> {
+        Some(self.trace_to(*self.stuck.get(&state)?))
+    }
+
     /// Values with which nothing is open once the work of a state is done.
     pub fn gap(&self, state: u32) -> Option<&Gap> {
         self.gaps.get(&state)
@@ -103,6 +110,8 @@ struct Explorer<'e, 'a> {
     found: Search,
     seen: BTreeMap<(u32, usize, String), usize>,
     queue: VecDeque<usize>,
+    /// Outputs to try, by state, where they do not depend on the variables.
+    tried: BTreeMap<u32, Vec<Json>>,
     evaluations: usize,
     bytes: usize,
 }
@@ -133,6 +142,7 @@ impl<'e, 'a> Explorer<'e, 'a> {
             found,
             seen: BTreeMap::new(),
             queue: VecDeque::new(),
+            tried: BTreeMap::new(),
             evaluations: 0,
             bytes: 0,
         };
@@ -193,17 +203,21 @@ impl<'e, 'a> Explorer<'e, 'a> {
         let model = self.model;
         while let Some(at) = self.queue.pop_front() {
             let state = self.found.visited[at].state;
+            let mut is_stuck = model.states[state as usize].rest == Rest::Waits;
             for list in model.lists_of(state) {
                 let ways = model.ways_of(list);
                 let is_empty = ways.is_empty() && list.cause != Cause::Done;
                 let is_closed =
                     ways.first().is_some_and(|it| it.closed.is_some() && it.guard.is_none());
                 if !is_empty && !is_closed && self.happens(list) {
-                    self.list(at, list);
+                    is_stuck &= !self.list(at, list);
                 }
                 if self.evaluations > EVALUATIONS_MAX {
                     return;
                 }
+            }
+            if is_stuck && model.stays(state) == Stay::UntilTimes {
+                self.found.stuck.entry(state).or_insert(at);
             }
         }
     }
@@ -224,18 +238,22 @@ impl<'e, 'a> Explorer<'e, 'a> {
         }
     }
 
-    /// Tries a list of a configuration with everything that may come.
-    fn list(&mut self, at: usize, list: &List<'a>) {
+    /// Tries a list of a configuration with everything that may come. Says whether a way may be
+    /// taken.
+    fn list(&mut self, at: usize, list: &List<'a>) -> bool {
         let ways = self.model.ways_of(list);
         let names = self.names(at);
         let (root, samples) = self.samples(list, &names);
         let mut targets = BTreeSet::new();
+        let mut may_move = false;
         for sample in samples {
             let mut names = names.clone();
             if let (Some(root), Some(sample)) = (root, &sample) {
                 names.insert(root.to_owned(), sample.clone());
             }
-            match self.choose(ways, &names) {
+            let choice = self.choose(ways, &names);
+            may_move |= !matches!(choice, Choice::Nothing);
+            match choice {
                 Choice::Takes(way) => {
                     let cause = self.cause_text(list, &names);
                     if let Some(to) = self.take(at, way, &names, cause) {
@@ -250,13 +268,14 @@ impl<'e, 'a> Explorer<'e, 'a> {
                 Choice::Nothing | Choice::Unknown => {}
             }
             if self.evaluations > EVALUATIONS_MAX {
-                return;
+                return true;
             }
         }
         let is_instant = self.model.states[list.state as usize].rest == Rest::Instant;
         if is_instant && list.cause == Cause::Done && targets.len() == 1 {
             self.found.visited[at].at_once = targets.first().copied();
         }
+        may_move
     }
 
     /// What an expression sees in a configuration.
@@ -270,7 +289,11 @@ impl<'e, 'a> Explorer<'e, 'a> {
     }
 
     /// The name that comes with the cause of a list, and values to try for it.
-    fn samples(&self, list: &List<'a>, names: &Names) -> (Option<&'static str>, Vec<Option<Json>>) {
+    fn samples(
+        &mut self,
+        list: &List<'a>,
+        names: &Names,
+    ) -> (Option<&'static str>, Vec<Option<Json>>) {
         let ways = self.model.ways_of(list);
         let guards = ways.iter().filter_map(|it| it.guard.as_ref()).map(|it| it.expr);
         let set = ways.iter().flat_map(|it| it.set);
@@ -287,8 +310,13 @@ impl<'e, 'a> Explorer<'e, 'a> {
                 (Some("error"), samples.into_iter().map(Some).collect())
             }
             Cause::Done => {
-                let wanted = Wanted::new("output", guards, set);
-                let samples = self.outputs.samples(list.state, &wanted, names);
+                let computed = super::outputs::computed(&self.model.states[list.state as usize]);
+                let known = self.tried.get(&list.state).filter(|_| computed.is_none()).cloned();
+                let samples = known.unwrap_or_else(|| {
+                    let wanted = Wanted::new("output", guards, set);
+                    self.outputs.samples(list.state, &wanted, names)
+                });
+                self.tried.insert(list.state, samples.clone());
                 (Some("output"), samples.into_iter().map(Some).collect())
             }
             Cause::After(_) => (None, vec![None]),

@@ -68,9 +68,24 @@ pub(super) fn check(subject: &Subject<'_>, machine: &Analysis<'_>, proofs: &mut 
     }
     for (state, entry) in (0u32..).zip(&model.states) {
         if machine.is_reached(state) && entry.rest != Rest::Final {
-            waits(subject, machine, state, proofs);
+            match machine.search.stuck(state).filter(|_| entry.rest == Rest::Waits) {
+                Some(trace) => {
+                    proofs.refute(subject.name(entry.id), times_pass(machine, state, trace))
+                }
+                None => waits(subject, machine, state, proofs),
+            }
         }
     }
+}
+
+/// The times of a state come and go, and nothing else is waited for.
+fn times_pass(machine: &Analysis<'_>, state: u32, trace: Vec<String>) -> Finding {
+    let id = &machine.model.states[state as usize].source.task.id;
+    let message = format!("if no guard is true when its time comes, `{}` waits for ever", id.value);
+    let problem = Problem::error(Property::Liveness.code(), id.span, message)
+        .label("a time that has passed does not come again")
+        .help("add a last transition without `if` to the time");
+    Finding { property: Property::Liveness, problem, trace }
 }
 
 fn never(model: &Model<'_>, list: &List<'_>, reason: Closed) -> Finding {

@@ -94,6 +94,14 @@ pub(super) fn traps(subject: &Subject<'_>, machine: &Analysis<'_>, proofs: &mut 
         };
         return proofs.prove_assuming(Property::OptionToComplete, subject_name, assuming, None);
     }
+    if caught
+        .iter()
+        .any(|it| machine.search.hot(&[*it]).is_some() || machine.search.stuck(*it).is_some())
+    {
+        // That it never waits, or waits in vain, is reported, and says it all.
+        let reason = "a loop never waits, or a state waits in vain".to_owned();
+        return proofs.leave_open(Property::OptionToComplete, subject_name, reason);
+    }
     let Some(reached) = caught.iter().find(|it| machine.search.trace(**it).is_some()) else {
         let names: Vec<&str> = caught.iter().map(|it| model.name(*it)).collect();
         let reason = format!("whether {} can be entered was not settled", oxford(&names, "or"));
