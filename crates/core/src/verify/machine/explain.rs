@@ -1,9 +1,12 @@
 //! When a state is entered, in words.
 
-use super::Analysis;
 use super::model::{Cause, Way};
+use super::{Analysis, NAMES_MAX};
 use crate::source::oxford;
 use crate::verify::Subject;
+
+/// Steps of an example.
+const STEPS_MAX: usize = 8;
 
 /// Says from where and when a state is entered: `` `review` is entered from `processing` when its
 /// work is done (L14) ``.
@@ -18,9 +21,13 @@ pub(super) fn entered(subject: &Subject<'_>, machine: &Analysis<'_>, state: u32)
     let into = model.ways.iter().filter(|it| it.to == state);
     let (open, closed): (Vec<_>, Vec<_>) =
         into.partition(|it| it.closed.is_none() && machine.is_reached(it.from));
-    for way in open {
+    let more = open.len().saturating_sub(NAMES_MAX);
+    for way in open.into_iter().take(NAMES_MAX) {
         let from = model.name(way.from);
         reasons.push(format!("from `{from}` {} (L{})", when(machine, way), line(way.from)));
+    }
+    if more > 0 {
+        reasons.push(format!("in {more} other ways"));
     }
     if reasons.is_empty() {
         return match closed.len() {
@@ -31,7 +38,9 @@ pub(super) fn entered(subject: &Subject<'_>, machine: &Analysis<'_>, state: u32)
     }
     let reasons: Vec<&str> = reasons.iter().map(String::as_str).collect();
     let mut text = format!("`{name}` is entered {}", oxford(&reasons, "or"));
-    if let Some(trace) = machine.search.trace(state).filter(|it| !it.is_empty()) {
+    if let Some(trace) =
+        machine.search.trace(state).filter(|it| (1..=STEPS_MAX).contains(&it.len()))
+    {
         text.push_str(&format!("; for example: {}", trace.join(", ")));
     }
     text

@@ -109,7 +109,9 @@ impl<'a> Machines<'a> {
             // With fewer ways, variables may be known better.
             invariant = invariant::find(&mut model);
         }
-        let search = Search::new(subject, &model, &inside);
+        let gaps = guards.iter().map(|it| it.as_ref().and_then(|it| it.gap.as_ref()));
+        let hints: Vec<_> = gaps.collect();
+        let search = Search::new(subject, &model, &inside, &hints);
         Some(Analysis { model, invariant, search, guards })
     }
 
@@ -133,21 +135,15 @@ impl<'a> Machines<'a> {
     }
 
     /// How a composite can end.
+    #[allow(dead_code, reason = "for the other parts of the verifier")]
     pub fn interface(&self, id: CompositeId) -> &Interface {
         &self.interfaces[id.0 as usize]
     }
 
     /// How the work of a task or state can end.
+    #[allow(dead_code, reason = "for the other parts of the verifier")]
     pub fn abilities(&self, id: NodeId) -> Abilities {
         self.abilities[id.0 as usize]
-    }
-
-    /// Says when a state is entered; nothing for a task of a graph.
-    pub fn explain(&self, subject: &Subject<'_>, id: NodeId) -> Option<String> {
-        let composite = subject.plan.node(id).composite;
-        let machine = self.analyses[composite.0 as usize].as_ref()?;
-        let state = id.0 - subject.plan.composite(composite).first;
-        Some(explain::entered(subject, machine, state))
     }
 }
 
@@ -174,6 +170,10 @@ pub(super) fn verify(subject: &Subject<'_>, machines: &Machines<'_>, proofs: &mu
         choices::exhaustive(subject, machine, proofs);
         guards::report(subject, machine, proofs);
         assigned::check(subject, machine, proofs);
+        for (state, entry) in (0u32..).zip(&machine.model.states) {
+            let text = explain::entered(subject, machine, state);
+            proofs.entered.insert(subject.name(entry.id), text);
+        }
     }
 }
 

@@ -1,10 +1,12 @@
 //! What the work of a state can give: as much as its kind says.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value as Json, json};
 
 use super::interface::{Interface, constant};
 use super::model::{Entry, Model};
-use super::samples::{Wanted, smallest};
+use super::samples::{Wanted, overlaid, smallest};
 use crate::definition::Work;
 use crate::expr::{Budget, Template};
 use crate::kind_schema::output_schema;
@@ -25,7 +27,8 @@ impl Outputs<'_, '_> {
         &self,
         state: u32,
         wanted: &Wanted,
-        names: &std::collections::BTreeMap<String, Json>,
+        hint: Option<&Json>,
+        names: &BTreeMap<String, Json>,
     ) -> Vec<Json> {
         let entry = &self.model.states[state as usize];
         let nothing = Json::Object(Map::new());
@@ -40,19 +43,29 @@ impl Outputs<'_, '_> {
             WorkPlan::Uses { kind, with } => match &**kind {
                 "log" | "wait" => vec![Json::Null],
                 "transform" => with.eval(names, &Budget::default()).into_iter().collect(),
-                kind => self.of_kind(kind, with, wanted),
+                kind => self.of_kind(kind, with, wanted, hint),
             },
         }
     }
 
-    fn of_kind(&self, kind: &str, with: &Template, wanted: &Wanted) -> Vec<Json> {
-        let Some(schema) = self.schema(kind) else {
-            return wanted.samples(&Json::Object(Map::new()));
-        };
-        let samples = wanted.samples(&smallest(schema));
-        let Ok(schema) = Schema::compile(schema) else { return samples };
-        let is_valid = |it: &Json| schema.check(it).is_ok() && gives(kind, with, it);
-        samples.into_iter().filter(is_valid).collect()
+    fn of_kind(
+        &self,
+        kind: &str,
+        with: &Template,
+        wanted: &Wanted,
+        hint: Option<&Json>,
+    ) -> Vec<Json> {
+        let schema = self.schema(kind);
+        let base = schema.map_or_else(|| Json::Object(Map::new()), smallest);
+        let hinted = hint.map(|it| overlaid(&base, it));
+        let samples = hinted.into_iter().chain(wanted.samples(&base));
+        match schema.map(Schema::compile) {
+            Some(Ok(schema)) => {
+                let is_valid = |it: &Json| schema.check(it).is_ok() && gives(kind, with, it);
+                samples.filter(is_valid).collect()
+            }
+            Some(Err(_)) | None => samples.collect(),
+        }
     }
 
     /// The schema of a kind's output, if one is declared.

@@ -163,6 +163,22 @@ fn place(into: &mut Json, path: &[String], value: Option<&Json>) {
     }
 }
 
+/// `base` with the fields of `over` in their places.
+pub(super) fn overlaid(base: &Json, over: &Json) -> Json {
+    match (base, over) {
+        (Json::Object(base), Json::Object(over)) => {
+            let mut fields = base.clone();
+            for (name, value) in over {
+                let below = fields.get(name).unwrap_or(&Json::Null);
+                let below = overlaid(below, value);
+                fields.insert(name.clone(), below);
+            }
+            Json::Object(fields)
+        }
+        _ => over.clone(),
+    }
+}
+
 /// A small value that a schema may accept; the caller asks the schema.
 pub(super) fn smallest(schema: &Json) -> Json {
     if let Some(value) = schema.get("const").or_else(|| schema.get("default")) {

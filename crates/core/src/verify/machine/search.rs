@@ -8,14 +8,17 @@ use serde_json::{Map, Value as Json};
 use super::interface::Interface;
 use super::model::{Cause, List, Model, Rest, Stay, Way};
 use super::outputs::Outputs;
-use super::samples::{Wanted, smallest};
+use super::samples::{Wanted, overlaid, smallest};
 use crate::expr::{Budget, Expr, Reference};
 use crate::limits::AUTOMATIC_TRANSITIONS_MAX;
 use crate::plan::NodeId;
 use crate::verify::Subject;
+use crate::verify::guard::Witness;
 
 /// Configurations that are visited.
 const CONFIGURATIONS_MAX: usize = 20_000;
+/// Configurations that show nothing new, one after the other, before the search ends.
+const QUIET_MAX: usize = 3_000;
 /// Guards and assignments that are evaluated.
 const EVALUATIONS_MAX: usize = 200_000;
 /// Bytes of variables that are kept.
@@ -54,12 +57,14 @@ pub(super) struct Gap {
 }
 
 impl Search {
+    /// Searches; `hints` is data, by list, for which nothing may be open.
     pub fn new(
         subject: &Subject<'_>,
         model: &Model<'_>,
         inside: &dyn Fn(NodeId) -> Option<Interface>,
+        hints: &[Option<&Witness>],
     ) -> Search {
-        let mut explorer = Explorer::new(subject, model, inside);
+        let mut explorer = Explorer::new(subject, model, inside, hints);
         explorer.start();
         explorer.explore();
         explorer.find_hot();
@@ -104,6 +109,7 @@ struct Explorer<'e, 'a> {
     subject: &'e Subject<'a>,
     model: &'e Model<'a>,
     outputs: Outputs<'e, 'a>,
+    hints: &'e [Option<&'e Witness>],
     inputs: Vec<Json>,
     /// The variables that something depends on.
     relevant: BTreeSet<&'a str>,
@@ -114,6 +120,8 @@ struct Explorer<'e, 'a> {
     tried: BTreeMap<u32, Vec<Json>>,
     evaluations: usize,
     bytes: usize,
+    /// The last configuration that showed something new.
+    news: usize,
 }
 
 type Names = BTreeMap<String, Json>;
@@ -131,12 +139,14 @@ impl<'e, 'a> Explorer<'e, 'a> {
         subject: &'e Subject<'a>,
         model: &'e Model<'a>,
         inside: &'e dyn Fn(NodeId) -> Option<Interface>,
+        hints: &'e [Option<&'e Witness>],
     ) -> Explorer<'e, 'a> {
         let found = Search { first: vec![None; model.states.len()], ..Search::default() };
         let mut explorer = Explorer {
             subject,
             model,
             outputs: Outputs { subject, model, inside },
+            hints,
             inputs: Vec::new(),
             relevant: relevant(model),
             found,
@@ -145,6 +155,7 @@ impl<'e, 'a> Explorer<'e, 'a> {
             tried: BTreeMap::new(),
             evaluations: 0,
             bytes: 0,
+            news: 0,
         };
         explorer.inputs = explorer.inputs();
         explorer
@@ -157,7 +168,9 @@ impl<'e, 'a> Explorer<'e, 'a> {
         let guards = self.model.ways.iter().filter_map(|it| it.guard.as_ref()).map(|it| it.expr);
         let set = self.model.ways.iter().flat_map(|it| it.set).map(|(_, it)| it);
         let wanted = Wanted::new("input", guards, set.chain(self.model.values.iter().copied()));
-        let samples = wanted.samples(&base).into_iter();
+        let hints = self.hints.iter().flatten().filter_map(|it| it.to_json("input"));
+        let hinted = hints.take(INPUTS_MAX / 2).map(|it| overlaid(&base, &it));
+        let samples = hinted.collect::<Vec<_>>().into_iter().chain(wanted.samples(&base));
         let is_valid = |it: &Json| self.subject.plan.check_input(it).is_ok();
         samples.filter(is_valid).take(INPUTS_MAX).collect()
     }
@@ -194,14 +207,17 @@ impl<'e, 'a> Explorer<'e, 'a> {
         }
         self.seen.insert(key, at);
         self.found.visited.push(Visited { state, input, vars, came, at_once: None });
-        self.found.first[state as usize].get_or_insert(at);
+        if self.found.first[state as usize].is_none() {
+            (self.found.first[state as usize], self.news) = (Some(at), at);
+        }
         self.queue.push_back(at);
         Some(at)
     }
 
     fn explore(&mut self) {
         let model = self.model;
-        while let Some(at) = self.queue.pop_front() {
+        while let Some(at) = self.queue.pop_front().filter(|at| at - self.news.min(*at) < QUIET_MAX)
+        {
             let state = self.found.visited[at].state;
             let mut is_stuck = model.states[state as usize].rest == Rest::Waits;
             for list in model.lists_of(state) {
@@ -314,7 +330,8 @@ impl<'e, 'a> Explorer<'e, 'a> {
                 let known = self.tried.get(&list.state).filter(|_| computed.is_none()).cloned();
                 let samples = known.unwrap_or_else(|| {
                     let wanted = Wanted::new("output", guards, set);
-                    self.outputs.samples(list.state, &wanted, names)
+                    let hint = self.hints[list.at].and_then(|it| it.to_json("output"));
+                    self.outputs.samples(list.state, &wanted, hint.as_ref(), names)
                 });
                 self.tried.insert(list.state, samples.clone());
                 (Some("output"), samples.into_iter().map(Some).collect())
@@ -403,6 +420,7 @@ impl<'e, 'a> Explorer<'e, 'a> {
         }
         let mut trace = self.found.trace_to(at);
         trace.push(format!("{}, and nothing is open", self.cause_text(list, names)));
+        self.news = self.news.max(at);
         self.found.gaps.insert(list.state, Gap { values: values.join(", "), trace });
     }
 

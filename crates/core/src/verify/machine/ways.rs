@@ -94,12 +94,13 @@ pub(super) fn traps(subject: &Subject<'_>, machine: &Analysis<'_>, proofs: &mut 
         };
         return proofs.prove_assuming(Property::OptionToComplete, subject_name, assuming, None);
     }
-    if caught
-        .iter()
-        .any(|it| machine.search.hot(&[*it]).is_some() || machine.search.stuck(*it).is_some())
-    {
-        // That it never waits, or waits in vain, is reported, and says it all.
-        let reason = "a loop never waits, or a state waits in vain".to_owned();
+    let is_told = |it: &u32| {
+        let search = &machine.search;
+        search.hot(&[*it]).is_some() || search.stuck(*it).is_some() || search.gap(*it).is_some()
+    };
+    if caught.iter().any(is_told) {
+        // It fails, or waits in vain: that is reported where it happens.
+        let reason = "some state fails, or waits in vain, whatever happens".to_owned();
         return proofs.leave_open(Property::OptionToComplete, subject_name, reason);
     }
     let Some(reached) = caught.iter().find(|it| machine.search.trace(**it).is_some()) else {
