@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::values::{Truth, Values};
 use crate::expr::ast::{Binary, Literal, Logic, Node, NodeKind};
-use crate::expr::{Budget, Expr, Template};
+use crate::expr::{Budget, Expr, Reference, Template};
 
 /// Combinations of known values that are tried one by one.
 const COMBINATIONS_MAX: usize = 64;
@@ -28,6 +28,8 @@ pub(super) struct Variables<'a> {
 #[derive(Debug)]
 pub(super) struct Condition<'a> {
     pub expr: &'a Expr,
+    /// Collected once: that takes time for each pair of operands.
+    pub references: Vec<Reference>,
     reads: Vec<usize>,
     /// It reads nothing else.
     is_closed: bool,
@@ -38,8 +40,7 @@ pub(super) struct Condition<'a> {
 impl Condition<'_> {
     /// Whether it depends on nothing but what comes with the event or the end of the work.
     pub fn is_about_cause(&self) -> bool {
-        let roots = self.expr.references().into_iter().map(|it| it.root);
-        roots.into_iter().all(|it| matches!(&*it, "event" | "output" | "error"))
+        self.references.iter().all(|it| matches!(&*it.root, "event" | "output" | "error"))
     }
 }
 
@@ -56,17 +57,14 @@ impl<'a> Variables<'a> {
 
     pub fn condition(&self, expr: &'a Expr) -> Condition<'a> {
         let is_opaque = expr.source().len() > SOURCE_BYTES_MAX;
-        let mut condition = Condition { expr, reads: Vec::new(), is_closed: true, is_opaque };
-        if is_opaque {
-            return condition;
-        }
-        (condition.reads, condition.is_closed) = self.reads(&expr.references());
-        condition
+        let references = expr.references();
+        let (reads, is_closed) = self.reads(&references);
+        Condition { expr, references, reads, is_closed, is_opaque }
     }
 
     /// The variables among what is read, and whether nothing else is.
-    fn reads(&self, references: &[crate::expr::Reference]) -> (Vec<usize>, bool) {
-        let own = |it: &crate::expr::Reference| {
+    fn reads(&self, references: &[Reference]) -> (Vec<usize>, bool) {
+        let own = |it: &Reference| {
             let name = it.segments.first().filter(|_| it.root == "vars")?;
             self.place(name)
         };
