@@ -1,6 +1,7 @@
 //! What a guard can come to when its machine's variables are known in part, and what they are once
 //! it was true or false. Everything but the variables may be anything.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value as Json, json};
@@ -35,6 +36,8 @@ pub(super) struct Condition<'a> {
     is_closed: bool,
     /// It is too large to be looked into.
     is_opaque: bool,
+    /// What it came to for single values of the one variable that it reads.
+    known: RefCell<Vec<(Json, Truth)>>,
 }
 
 impl Condition<'_> {
@@ -59,7 +62,8 @@ impl<'a> Variables<'a> {
         let is_opaque = expr.source().len() > SOURCE_BYTES_MAX;
         let references = expr.references();
         let (reads, is_closed) = self.reads(&references);
-        Condition { expr, references, reads, is_closed, is_opaque }
+        let known = RefCell::default();
+        Condition { expr, references, reads, is_closed, is_opaque, known }
     }
 
     /// The variables among what is read, and whether nothing else is.
@@ -138,17 +142,33 @@ impl<'a> Variables<'a> {
             return Truth::ANY;
         }
         if condition.is_closed
+            && let [at] = condition.reads[..]
+            && let Values::Known(values) = &env[at]
+        {
+            let truths = values.iter().map(|it| self.truth_with(condition, at, it));
+            return truths.fold(Truth::default(), Truth::or);
+        }
+        if condition.is_closed
             && let Some(scopes) = self.combinations(&condition.reads, env)
         {
-            let budget = Budget::default();
-            let truth =
-                |scope: &BTreeMap<String, Json>| match condition.expr.eval_bool(scope, &budget) {
-                    Ok(value) => Truth::of(value),
-                    Err(_) => Truth::failure(),
-                };
-            return scopes.iter().map(truth).fold(Truth::default(), Truth::or);
+            let truths = scopes.iter().map(|it| evaluated(condition.expr, it));
+            return truths.fold(Truth::default(), Truth::or);
         }
         self.part(condition.expr.ast(), env)
+    }
+
+    /// What a condition on one variable comes to with this value.
+    fn truth_with(&self, condition: &Condition<'_>, at: usize, value: &Json) -> Truth {
+        if let Some((_, truth)) = condition.known.borrow().iter().find(|it| it.0 == *value) {
+            return *truth;
+        }
+        let vars = json!({self.names[at]: value});
+        let truth = evaluated(condition.expr, &BTreeMap::from([("vars".to_owned(), vars)]));
+        let mut known = condition.known.borrow_mut();
+        if known.len() < COMBINATIONS_MAX {
+            known.push((value.clone(), truth));
+        }
+        truth
     }
 
     fn part(&self, node: &Node, env: &Environment) -> Truth {
@@ -244,6 +264,13 @@ impl<'a> Variables<'a> {
             }
             _ => true,
         }
+    }
+}
+
+fn evaluated(expr: &Expr, scope: &BTreeMap<String, Json>) -> Truth {
+    match expr.eval_bool(scope, &Budget::default()) {
+        Ok(value) => Truth::of(value),
+        Err(_) => Truth::failure(),
     }
 }
 
