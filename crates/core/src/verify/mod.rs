@@ -13,11 +13,13 @@
 //! | `guard` | on which data a condition is true, false or fails |
 //! | `effects` | what tasks do outside: races, retries, sagas, deadlines, secrets |
 
+mod confirm;
 mod effects;
 mod finding;
 mod flow;
 pub mod guard;
 mod property;
+mod sample;
 mod subject;
 
 pub use finding::{Answer, Finding, Proof, Proofs, Verdict};

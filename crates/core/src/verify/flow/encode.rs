@@ -79,8 +79,8 @@ struct Encoder<'a> {
 /// Makes the circuit of all graphs of a plan. A graph inside of a machine begins anew: nothing is
 /// known of what led there.
 pub(super) fn encode(subject: &Subject<'_>) -> Encoded {
-    let mut circuit = Circuit::new();
-    let conditions = Conditions::new(subject, &mut circuit);
+    let circuit = Circuit::new();
+    let conditions = Conditions::new(subject);
     let plan = &**subject.plan;
     let encoded = Encoded {
         circuit,
@@ -151,7 +151,7 @@ impl Encoder<'_> {
         let circuit = &mut self.encoded.circuit;
         let guard = match &node.condition {
             None => Guard::ALWAYS,
-            Some(_) => self.encoded.conditions.guard(id, circuit, &self.encoded.outcomes),
+            Some(_) => self.encoded.conditions.add(id, circuit, &self.encoded.outcomes),
         };
         let circuit = &mut self.encoded.circuit;
         let runs = circuit.and([joined, guard.yes]);

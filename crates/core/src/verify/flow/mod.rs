@@ -16,25 +16,33 @@ mod circuit;
 mod conditions;
 mod encode;
 mod ends;
+mod example;
 mod failures;
+mod names;
 mod reach;
 mod reads;
 mod solve;
 mod trace;
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
+use std::collections::HashSet;
 
 use super::Subject;
-use super::finding::{Answer, Proofs};
+use super::confirm::{confirm, replays_max};
+use super::finding::{Answer, Finding, Proofs};
 use super::property::Property;
 use crate::plan::{NodeId, ROOT};
+use crate::simulate::Expected;
 use circuit::{Circuit, Lit, Scenarios};
-use conditions::{Guard, PathValue};
+use conditions::{Conditions, Guard, PathValue};
 use encode::{Encoded, Outcomes};
+use example::Fields;
 use solve::{Model, Solved};
 
 /// Gates that all questions about a plan may involve together, counted each time.
 const WORK_MAX: usize = 20_000_000;
+/// Tasks before one whose conditions are looked at.
+const INEXACT_TASKS_MAX: usize = 2_000;
 /// Gates that are looked at before the solver is asked.
 const STRUCTURE_GATES_MAX: usize = 2_000;
 
@@ -64,7 +72,7 @@ impl Fact {
 }
 
 /// What happens in one execution, as far as it matters to what was asked.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Scenario {
     /// How tasks end, in an order in which they can.
     pub ends: Vec<(NodeId, End)>,
@@ -79,6 +87,15 @@ pub(crate) enum End {
     /// Its condition cannot be evaluated.
     Broken,
     Skipped,
+    /// It has not ended when that matters.
+    Open,
+}
+
+impl Scenario {
+    /// All that matters is how one task ends.
+    fn of(id: NodeId, end: End) -> Scenario {
+        Scenario { ends: vec![(id, end)], values: Vec::new() }
+    }
 }
 
 /// Asks the properties of graphs.
@@ -102,6 +119,9 @@ pub(crate) struct Flow {
     /// What matters to each task, by node.
     before: Vec<Vec<NodeId>>,
     work_left: Cell<usize>,
+    replays_left: Cell<usize>,
+    /// The fields of outputs that anything reads, by task; found out once they are needed.
+    fields: OnceCell<Fields>,
 }
 
 impl Flow {
@@ -109,7 +129,8 @@ impl Flow {
         let encoded = encode::encode(subject);
         let scenarios = Scenarios::new(&encoded.circuit);
         let before = trace::before(subject.plan);
-        Flow { encoded, scenarios, before, work_left: Cell::new(WORK_MAX) }
+        let (work_left, replays_left) = (Cell::new(WORK_MAX), Cell::new(replays_max(subject)));
+        Flow { encoded, scenarios, before, work_left, replays_left, fields: OnceCell::new() }
     }
 
     /// Asks whether facts can all be true in one execution. Only tasks of graphs can be asked
@@ -118,6 +139,26 @@ impl Flow {
         let all: Vec<Lit> = facts.iter().flat_map(|it| self.lits(*it)).collect();
         let asked: Vec<NodeId> = facts.iter().map(|it| it.node()).collect();
         self.solve(&all, &asked)
+    }
+
+    fn conditions(&self) -> &Conditions {
+        &self.encoded.conditions
+    }
+
+    /// Replays a scenario, while there are few enough findings for that.
+    fn confirm(
+        &self,
+        subject: &Subject<'_>,
+        mut finding: Finding,
+        scenario: &Scenario,
+        expected: Expected,
+    ) -> Finding {
+        finding.trace = self.trace(subject, scenario);
+        let Some(left) = self.replays_left.get().checked_sub(1) else { return finding };
+        self.replays_left.set(left);
+        let fields = self.fields.get_or_init(|| example::fields(subject));
+        let example = example::example(subject, fields, finding.property, scenario, expected);
+        confirm(subject, finding, example)
     }
 
     fn circuit(&self) -> &Circuit {
@@ -145,6 +186,13 @@ impl Flow {
         self.solve(&[!broken, !self.outcomes(id).completes], &[id])
     }
 
+    /// Asks whether the main part can complete though a task failed.
+    fn can_hide(&self, id: NodeId) -> Answer<Scenario> {
+        let broken = self.encoded.broken.get(&ROOT).copied().unwrap_or(Lit::FALSE);
+        let outcomes = self.outcomes(id);
+        self.solve(&[!broken, outcomes.alive, outcomes.fails], &[id])
+    }
+
     /// Returns all tasks of graphs, each after what it needs.
     fn order(&self) -> impl Iterator<Item = NodeId> {
         self.encoded.order.iter().copied()
@@ -152,7 +200,22 @@ impl Flow {
 
     /// Returns why an answer about a task may be a possibility that does not exist: a condition
     /// before it that is beyond exact decision.
-    fn inexact(&self, _id: NodeId) -> Option<String> {
+    fn inexact(&self, subject: &Subject<'_>, id: NodeId) -> Option<String> {
+        let conditions = &self.encoded.conditions;
+        if conditions.is_exact() {
+            return None;
+        }
+        let mut seen: HashSet<NodeId> = [id].into();
+        let mut todo = vec![id];
+        while let Some(at) = todo.pop() {
+            if let Some(reason) = conditions.inexact(at) {
+                return Some(format!("the condition of `{}`: {reason}", subject.name(at)));
+            }
+            if seen.len() > INEXACT_TASKS_MAX {
+                return Some("a condition somewhere before it is not decided exactly".to_owned());
+            }
+            todo.extend(self.before[at.0 as usize].iter().copied().filter(|it| seen.insert(*it)));
+        }
         None
     }
 
@@ -187,5 +250,9 @@ impl Flow {
 }
 
 fn value(model: &Model, lit: Lit) -> bool {
-    model.get(&lit.gate()).is_some_and(|it| *it != lit.is_negated())
+    match lit {
+        Lit::TRUE => true,
+        Lit::FALSE => false,
+        _ => model.get(&lit.gate()).is_some_and(|it| *it != lit.is_negated()),
+    }
 }

@@ -19,6 +19,8 @@ impl Flow {
                 todo.extend(self.before[id.0 as usize].iter().copied());
             }
         }
+        let asked: Vec<NodeId> = self.order().filter(|it| matters[it.0 as usize]).collect();
+        let values = self.encoded.conditions.values(&asked, &value);
         let ends = self.order().filter(|it| matters[it.0 as usize]).filter_map(|id| {
             let outcomes = self.outcomes(id);
             let end = if !value(outcomes.entered) {
@@ -34,7 +36,7 @@ impl Flow {
             };
             Some((id, end))
         });
-        Scenario { ends: ends.collect(), values: self.encoded.conditions.values(&value) }
+        Scenario { ends: ends.collect(), values }
     }
 
     /// Writes a scenario as steps.
@@ -46,6 +48,7 @@ impl Flow {
                 End::Completed => "completes".to_owned(),
                 End::Failed => "fails".to_owned(),
                 End::Broken => "fails: its condition cannot be evaluated".to_owned(),
+                End::Open => "has not ended".to_owned(),
                 End::Skipped => format!("is skipped: {}", self.why_skipped(subject, *id, scenario)),
             };
             format!("{} (line {}) {what}", subject.name(*id), node.line)
@@ -68,7 +71,7 @@ impl Flow {
                 format!("`{name}` is skipped if {}", self.why_skipped(subject, id, scenario))
             }
             Some(End::Failed | End::Broken) => format!("`{name}` may fail"),
-            Some(End::Completed) | None => format!("`{name}` may not have ended"),
+            Some(End::Completed | End::Open) | None => format!("`{name}` may not have ended"),
         }
     }
 
