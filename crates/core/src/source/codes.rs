@@ -176,7 +176,7 @@ mod tests {
         codes_in(&root.join("src"), &mut used);
         // Codes from SF5000 on are those of the command line, which has this test for them.
         let known: BTreeSet<String> =
-            ENTRIES.iter().map(|it| it.code.to_owned()).filter(|it| it.as_str() < "SF5").collect();
+            ENTRIES.iter().map(|it| it.code.to_owned()).filter(|it| it.as_str() < "SF2").collect();
         assert_eq!(used, known);
     }
 
