@@ -531,6 +531,31 @@ tasks:
     assert_eq!(order, ["low", "high", "mid"], "the first had started before the others were known");
 }
 
+/// A time that came within the grace period moved the machine into a state that nothing could end.
+#[test]
+fn a_machine_that_is_being_stopped_takes_no_transition_by_time() {
+    let source = "
+id: a
+tasks:
+  bad: {uses: work}
+  m:
+    initial: one
+    states:
+      one: {uses: work, next: end, after: {5s: two}}
+      two: {on: {go: end}}
+      end: {final: true}
+";
+    let mut world = World::new(source, json!({}), 9);
+    let bad = world.run.find("bad").unwrap();
+    let error = TaskError::new("boom", "it went wrong");
+    world.ask(Command::Fail { task: bad, attempt: 1, error }).unwrap();
+    while let Some(due) = world.run.next_due() {
+        world.now = due;
+        world.ask(Command::Tick).unwrap();
+    }
+    assert_eq!(world.run.state().status, RunStatus::Failed, "{:?}", world.statuses());
+}
+
 #[test]
 fn why_says_what_a_task_waits_for() {
     let source = "
