@@ -396,31 +396,6 @@ tasks:
     assert_ne!(key(&world, "group.inner"), first[2]);
 }
 
-/// A state that charged three times is refunded three times.
-#[test]
-fn each_visit_of_a_state_is_undone_with_a_key_of_its_own() {
-    let source = "
-id: a
-vars: {n: 0}
-initial: pay
-states:
-  pay:
-    uses: work
-    compensate: {uses: undo}
-    next: [{if: vars.n < 2, to: pay, set: {n: '${{ vars.n + 1 }}'}}, {to: bad}]
-  bad: {uses: work, next: end}
-  end: {final: true}
-";
-    let mut world = World::new(source, json!({}), 9);
-    let mut keys = std::collections::BTreeSet::new();
-    while let Some((task, _)) = world.executing().first().copied() {
-        keys.insert(world.run.idempotency_key(task));
-        world.step(0, &|path| path == "bad");
-    }
-    assert_eq!(world.run.state().status, RunStatus::Failed);
-    assert_eq!(keys.len(), 3 + 1 + 3, "three charges, what fails, three refunds");
-}
-
 #[test]
 fn a_failed_compensation_is_told_and_the_others_go_on() {
     let source = "
@@ -529,31 +504,6 @@ tasks:
         world.step(0, &|_| false);
     }
     assert_eq!(order, ["low", "high", "mid"], "the first had started before the others were known");
-}
-
-/// A time that came within the grace period moved the machine into a state that nothing could end.
-#[test]
-fn a_machine_that_is_being_stopped_takes_no_transition_by_time() {
-    let source = "
-id: a
-tasks:
-  bad: {uses: work}
-  m:
-    initial: one
-    states:
-      one: {uses: work, next: end, after: {5s: two}}
-      two: {on: {go: end}}
-      end: {final: true}
-";
-    let mut world = World::new(source, json!({}), 9);
-    let bad = world.run.find("bad").unwrap();
-    let error = TaskError::new("boom", "it went wrong");
-    world.ask(Command::Fail { task: bad, attempt: 1, error }).unwrap();
-    while let Some(due) = world.run.next_due() {
-        world.now = due;
-        world.ask(Command::Tick).unwrap();
-    }
-    assert_eq!(world.run.state().status, RunStatus::Failed, "{:?}", world.statuses());
 }
 
 #[test]
