@@ -7,12 +7,12 @@ mod support;
 use std::collections::BTreeSet;
 
 use serde_json::json;
+use support::plan;
 use surefoot_core::run::{Effect, RunStatus, TaskStatus};
 use surefoot_core::simulate::{
     Answer, Bounds, Counterexample, Expected, Trace, Turn, World, replay,
 };
 use surefoot_core::task_error::TaskError;
-use support::plan;
 
 fn fail() -> Answer {
     Answer::Fail(TaskError::new("boom", "it went wrong"))

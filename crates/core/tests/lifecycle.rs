@@ -2,6 +2,7 @@
 //! can reach every command that anybody can give. Every change of a status is in the tables, every
 //! entry of the tables is made, ends are final, verbs are idempotent, and nothing is ever stuck.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+#![allow(clippy::print_stdout, reason = "what was looked at, with --nocapture")]
 #![allow(clippy::disallowed_methods, reason = "the diagram is a file")]
 
 mod support;
