@@ -25,10 +25,10 @@ class Path:
             self.value = z3.String(name)
         elif kind == BOOL:
             self.value = z3.Bool(name)
+        elif kind == "integer":
+            self.value = z3.ToReal(z3.Int(name))
         else:
             self.value = z3.Real(name)
-            if kind == "integer":
-                self.limits.append(z3.IsInt(self.value))
         for key, limit in (
             ("minimum", lambda at: self.value >= at),
             ("exclusiveMaximum", lambda at: self.value < at),

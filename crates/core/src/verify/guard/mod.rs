@@ -53,7 +53,7 @@ pub use witness::{Cause, Witness};
 /// Cells of one question.
 pub const CELLS_MAX: usize = 100_000;
 /// Parts of guards that one question looks at, each as often as it does.
-pub const STEPS_MAX: usize = 5_000_000;
+pub const STEPS_MAX: usize = 2_000_000;
 /// Paths that one cell says something about.
 pub const CELL_PATHS_MAX: usize = 256;
 /// Values of one path that are told apart, before those that no guard tells apart are joined.
