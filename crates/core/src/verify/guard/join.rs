@@ -105,8 +105,8 @@ impl Joiner<'_> {
         let object_above =
             variable.parent.and_then(|it| self.variables.all[it].states.object).and_then(region_of);
         let mut members: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
-        for state in 0..variable.states.own.len() {
-            members.entry(classes[state]).or_default().push(state);
+        for (state, class) in classes[..variable.states.own.len()].iter().enumerate() {
+            members.entry(*class).or_default().push(state);
         }
         let mut regions = Vec::new();
         let mut representatives = Vec::new();
