@@ -15,16 +15,15 @@ pub(super) struct Act {
     pub is_declared: bool,
     /// Of an unsafe effect: why a second time is one too many, and how to mend that.
     pub why: &'static str,
-    pub help: &'static str,
+    pub mend: &'static str,
 }
 
 impl Act {
     pub fn of(task: &Task) -> Act {
         if let Some(declared) = &task.effect {
             let why = "its effect is declared `unsafe`";
-            let help = "say `retry: 1`, or let the other side recognise repetitions and declare \
-                        `effect: keyed`";
-            return Act { effect: Some(declared.value), is_declared: true, why, help };
+            let mend = "let the other side recognise repetitions, and declare `effect: keyed`";
+            return Act { effect: Some(declared.value), is_declared: true, why, mend };
         }
         With::of(task).map_or(Act::known(Effect::None), |it| Act::of_kind(&it))
     }
@@ -50,15 +49,15 @@ impl Act {
     }
 
     fn known(effect: Effect) -> Act {
-        Act { effect: Some(effect), is_declared: false, why: "", help: "" }
+        Act { effect: Some(effect), is_declared: false, why: "", mend: "" }
     }
 
     fn unknown() -> Act {
-        Act { effect: None, is_declared: false, why: "", help: "" }
+        Act { effect: None, is_declared: false, why: "", mend: "" }
     }
 
-    fn unsafe_because(why: &'static str, help: &'static str) -> Act {
-        Act { effect: Some(Effect::Unsafe), is_declared: false, why, help }
+    fn unsafe_because(why: &'static str, mend: &'static str) -> Act {
+        Act { effect: Some(Effect::Unsafe), is_declared: false, why, mend }
     }
 
     pub fn is_unsafe(&self) -> bool {
@@ -82,8 +81,8 @@ fn http(with: &With<'_>) -> Act {
         "PUT" | "DELETE" => Act::known(Effect::Idempotent),
         _ if with.says("idempotency", false) => Act::unsafe_because(
             "`idempotency: false` sends no key that the server could tell a repetition by",
-            "drop `idempotency: false`, or say `retry: 1`, or declare `effect: idempotent` if the \
-             server recognises repetitions",
+            "drop `idempotency: false`, or declare `effect: idempotent` if the server recognises \
+             repetitions",
         ),
         _ => Act::known(Effect::Keyed),
     }
@@ -122,10 +121,9 @@ pub(super) fn statements(with: &With<'_>) -> Option<Vec<Statement>> {
 fn file(with: &With<'_>) -> Act {
     match with.text("op") {
         Some("read" | "list" | "glob" | "checksum" | "stat" | "exists") => Act::known(Effect::None),
-        Some("append") => Act::unsafe_because(
-            "a repeated `append` appends again",
-            "`write` a file of its own, or say `retry: 1`",
-        ),
+        Some("append") => {
+            Act::unsafe_because("a repeated `append` appends again", "`write` a file of its own")
+        }
         Some(_) => Act::known(Effect::Idempotent),
         None => Act::unknown(),
     }

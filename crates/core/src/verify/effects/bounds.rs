@@ -95,40 +95,27 @@ fn product(one: Bounded, other: Bounded) -> Bounded {
     Ok(one?.saturating_mul(other?))
 }
 
-/// The bounds of all tasks and composites of a plan.
-pub(super) struct Bounds {
-    composites: Vec<Bound>,
-    /// The whole run, its handlers and what undoes tasks included.
-    pub run: Bound,
+/// Returns the bound of the whole run, its handlers and what undoes tasks included.
+pub(super) fn of_run(subject: &Subject<'_>) -> Bound {
+    let composites = vec![Bound::NOTHING; subject.plan.composites.len()];
+    let mut work = Work { subject, composites, delays: HashMap::new() };
+    // From the inside out: a composite inside of another comes after it in the list.
+    for at in (0..work.composites.len()).rev() {
+        work.composites[at] = work.composite(CompositeId(at as u32));
+    }
+    work.run()
 }
 
-impl Bounds {
-    pub fn new(subject: &Subject<'_>) -> Bounds {
-        let mut work = Work { subject, composites: Vec::new(), delays: HashMap::new() };
-        let count = subject.plan.composites.len();
-        work.composites = vec![Bound::NOTHING; count];
-        // From the inside out: a composite inside of another comes after it in the list.
-        for at in (0..count).rev() {
-            work.composites[at] = work.composite(CompositeId(at as u32));
-        }
-        let run = work.run();
-        Bounds { composites: work.composites, run }
-    }
-
-    /// Says a bound in words; None if there is none.
-    pub fn text(bound: &Bound) -> Option<String> {
-        let attempts = bound.attempts.ok().map(|it| match it {
+impl Bound {
+    /// Says it in words; None if there is nothing to say.
+    pub fn text(&self) -> Option<String> {
+        let attempts = self.attempts.ok().filter(|it| *it > 0).map(|it| match it {
             1 => "1 attempt".to_owned(),
             more => format!("{more} attempts"),
         });
-        let time = bound.time.ok().map(|it| Duration(it).to_string());
+        let time = self.time.ok().map(|it| Duration(it).to_string());
         let parts: Vec<String> = attempts.into_iter().chain(time).collect();
         (!parts.is_empty()).then(|| format!("at most {}", parts.join(", ")))
-    }
-
-    #[cfg(test)]
-    pub fn of(&self, id: CompositeId) -> Bound {
-        self.composites[id.0 as usize]
     }
 }
 
@@ -140,7 +127,7 @@ struct Work<'s> {
 }
 
 impl Work<'_> {
-    fn run(&mut self) -> Bound {
+    fn run(&self) -> Bound {
         let plan = self.subject.plan;
         let main = self.composites[ROOT.0 as usize].capped(plan.timeout);
         let handlers = plan.on_failure.into_iter().chain(plan.finally);
@@ -239,11 +226,8 @@ impl Work<'_> {
             .filter(|(_, list)| list.iter().any(|it| it.condition.is_none()))
             .map(|(time, _)| *time)
             .min();
-        if left_by_time.is_some() {
-            return task.capped(left_by_time);
-        }
         let time = if goes_on(state) { task.time } else { Err(Unbounded::Event(id)) };
-        Bound { time, ..task }
+        Bound { time, ..task }.capped(left_by_time)
     }
 
     /// A task with all its attempts and items.

@@ -22,37 +22,50 @@ pub(super) fn verify(subject: &Subject<'_>, failing: &Failing, proofs: &mut Proo
             Some(_) => None,
             None => left_in_the_middle(subject, id).or_else(|| cut_off_by(subject, failing, id)),
         };
-        let Some((cause, who)) = cut else {
+        let Some(Cut { who, label, step }) = cut else {
             proofs.prove(Property::Cancellation, name);
             continue;
         };
         let message = format!("`{name}` may be cut off in the middle, and nothing cleans up");
-        let problem = note(Property::Cancellation.code(), subject.span(id), message)
+        let mut problem = note(Property::Cancellation.code(), subject.span(id), message)
             .label("after that nobody knows whether it was done")
-            .related(subject.span(who), cause.clone())
-            .help("add a `finally` that looks what was done, or say `fail_fast: false`");
+            .help("add a `finally` that finds out what was done, and puts it right");
+        if who != id {
+            problem = problem.related(subject.span(who), label);
+        }
         let trace = vec![
             format!("{} is running", with_line(subject, id)),
-            format!("{}: {cause}", with_line(subject, who)),
+            step,
             format!("`{name}` is asked to end, and dropped after ten seconds"),
         ];
         proofs.refute(name, finding(Property::Cancellation, problem, trace));
     }
 }
 
+/// What cuts a task off.
+struct Cut {
+    who: NodeId,
+    label: &'static str,
+    step: String,
+}
+
 /// A state that is left while its work goes on.
-fn left_in_the_middle(subject: &Subject<'_>, id: NodeId) -> Option<(String, NodeId)> {
-    order::around(subject.plan, id).find_map(|it| {
-        let state = subject.plan.node(it).state.as_ref()?;
+fn left_in_the_middle(subject: &Subject<'_>, id: NodeId) -> Option<Cut> {
+    order::around(subject.plan, id).find_map(|who| {
+        let state = subject.plan.node(who).state.as_ref()?;
         let event = state.on.iter().find(|(event, _)| !matches!(&**event, "done" | "failed"));
-        let by_event = event.map(|(event, _)| format!("the event `{event}` leaves the state"));
-        let by_time = || state.after.first().map(|(it, _)| format!("the state is left after {it}"));
-        Some((by_event.or_else(by_time)?, it))
+        let name = subject.name(who);
+        let step = match (event, state.after.first()) {
+            (Some((event, _)), _) => format!("the event `{event}` leaves `{name}`"),
+            (None, Some((time, _))) => format!("`{name}` is left after {time}"),
+            (None, None) => return None,
+        };
+        Some(Cut { who, label: "may be left before its work is done", step })
     })
 }
 
 /// A task beside it that fails, and with it the graph.
-fn cut_off_by(subject: &Subject<'_>, failing: &Failing, id: NodeId) -> Option<(String, NodeId)> {
+fn cut_off_by(subject: &Subject<'_>, failing: &Failing, id: NodeId) -> Option<Cut> {
     let plan = subject.plan;
     order::around(plan, id).find_map(|it| {
         let id = plan.node(it).composite;
@@ -68,6 +81,8 @@ fn cut_off_by(subject: &Subject<'_>, failing: &Failing, id: NodeId) -> Option<(S
         let pairs: Vec<_> = others.iter().flat_map(|at| [(*at, own), (own, *at)]).collect();
         let answers = order::before(plan, id, &pairs);
         let beside = answers.chunks(2).position(|it| !it[0] && !it[1])?;
-        Some(("fails, and with it all beside it".to_owned(), plan.child(id, others[beside])))
+        let who = plan.child(id, others[beside]);
+        let step = format!("{} fails for good", with_line(subject, who));
+        Some(Cut { who, label: "if this fails, what runs beside it is cut off", step })
     })
 }

@@ -38,13 +38,15 @@ pub(super) fn verify(subject: &Subject<'_>, hooks: &Hooks<'_>, proofs: &mut Proo
     }
 }
 
-/// A field of an output that `compensate` reads, and needs.
+/// An output, or a field of one, that `compensate` reads and needs.
 struct Read {
     task: String,
     text: String,
     span: Span,
     /// The expression also looks whether the task has completed.
     asks_status: bool,
+    /// Of an output that is not there, a field is an error, and the whole is null.
+    is_field: bool,
 }
 
 fn reads(undo: &Task) -> Vec<Read> {
@@ -52,7 +54,7 @@ fn reads(undo: &Task) -> Vec<Read> {
     let mut found = Vec::new();
     for hole in with.template.expressions() {
         let references = hole.expr.references();
-        for it in references.iter().filter(|it| is_needed(it)) {
+        for it in references.iter().filter(|it| is_output(it)) {
             let task = it.segments[0].clone();
             let asks = |other: &&Reference| {
                 other.root == "tasks"
@@ -61,6 +63,7 @@ fn reads(undo: &Task) -> Vec<Read> {
             };
             found.push(Read {
                 asks_status: references.iter().any(|it| asks(&it)),
+                is_field: it.segments.len() > 2,
                 text: format!("tasks.{}", it.segments.join(".")),
                 span: place(with, hole, it),
                 task,
@@ -70,9 +73,8 @@ fn reads(undo: &Task) -> Vec<Read> {
     found
 }
 
-/// Of an output that is not there, a field is an error, and the whole is null.
-fn is_needed(it: &Reference) -> bool {
-    it.root == "tasks" && !it.guarded && it.segments.len() > 2 && it.segments[1] == "output"
+fn is_output(it: &Reference) -> bool {
+    it.root == "tasks" && !it.guarded && it.segments.get(1).is_some_and(|it| it == "output")
 }
 
 fn place(with: &TemplateSource, hole: &Hole, reference: &Reference) -> Span {
@@ -103,6 +105,9 @@ fn check(
     if target == owner {
         let is_map = plan.node(owner).for_each.is_some();
         return if is_map { Answer::Yes(of_an_item(subject, owner, read)) } else { Answer::No };
+    }
+    if !read.is_field {
+        return Answer::No;
     }
     if matches!(subject.outline.level(composite).shape, Shape::Machine(_)) {
         return Answer::Unknown(format!("whether `{}` was ever visited by then", read.task));
@@ -145,7 +150,7 @@ fn missing(subject: &Subject<'_>, owner: NodeId, target: NodeId, read: &Read) ->
 fn of_an_item(subject: &Subject<'_>, owner: NodeId, read: &Read) -> Finding {
     let name = subject.name(owner);
     let message = format!("`{}` is not the output of the item that is undone", read.text);
-    let problem = Problem::error(Property::Compensation.code(), read.span, message)
+    let problem = Problem::warning(Property::Compensation.code(), read.span, message)
         .label("each item is undone by itself; this is the list of all outputs")
         .help(format!(
             "put the work of `{}` into `tasks`, as one task with this `compensate`",
@@ -153,7 +158,7 @@ fn of_an_item(subject: &Subject<'_>, owner: NodeId, read: &Read) -> Finding {
         ));
     let trace = vec![
         format!("an item of {} completes, another one fails", with_line(subject, owner)),
-        format!("`{name}[0]:compensate` fails: `tasks.{}.output` is no output yet", read.task),
+        format!("`{name}[0]:compensate` reads the outputs of all items, of which there are none"),
     ];
     finding(Property::Compensation, problem, trace)
 }

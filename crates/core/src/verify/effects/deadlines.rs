@@ -1,7 +1,7 @@
 //! Time-outs that are out of reach, and runs that cannot end in time; and for the whole run, how
 //! long it takes at most.
 
-use super::bounds::{self, ASSUMED, Bounds};
+use super::bounds::{self, ASSUMED};
 use super::failing::Failing;
 use super::locks::takes_a_slot;
 use super::with::With;
@@ -23,8 +23,8 @@ pub(super) fn verify(subject: &Subject<'_>, failing: &Failing, proofs: &mut Proo
     if proofs.findings.len() > before {
         return;
     }
-    let run = Bounds::new(subject).run;
-    let bound = Bounds::text(&run);
+    let run = bounds::of_run(subject);
+    let bound = run.text();
     match run.time.and(run.attempts) {
         Ok(_) => {
             let assumed = ASSUMED.iter().map(|it| (*it).to_owned()).collect();

@@ -4,7 +4,7 @@
 //! A file whose path holds an expression lies somewhere below the directories that are written out
 //! before it, so such a use may meet another one, and is never certain to.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::act::statements;
 use super::with::{With, has_expression, literal_text};
@@ -59,10 +59,6 @@ impl Thing {
             Thing::File { path, .. } | Thing::Directory { path, .. } => path,
         }
     }
-
-    pub fn is_declared(&self) -> bool {
-        matches!(self, Thing::Named(_))
-    }
 }
 
 /// Returns the uses of all tasks, in the order of the tasks.
@@ -79,7 +75,7 @@ pub(super) fn uses(subject: &Subject<'_>) -> Vec<Use> {
         }
     }
     // Transactions are put in order by the database: tables matter only where one is not.
-    let torn: std::collections::HashSet<Thing> = (found.iter())
+    let torn: HashSet<Thing> = (found.iter())
         .filter(|it| matches!(it.thing, Thing::Table(_)) && it.writes)
         .map(|it| it.thing.clone())
         .collect();
@@ -113,7 +109,7 @@ fn tables(node: NodeId, task: &Task, with: &With<'_>, found: &mut Vec<Use>) {
             node,
             thing: Thing::Table(format!("{database}.{table}")),
             writes: is_torn,
-            verb: if is_torn { "writes in several steps" } else { "writes" },
+            verb: "writes",
             is_certain: true,
             is_per_item: false,
             span,
@@ -140,7 +136,7 @@ fn files(subject: &Subject<'_>, node: NodeId, with: &With<'_>, found: &mut Vec<U
             add("to", target, true, "writes", false);
         }
         Some("move") => {
-            add("path", root, true, "moves away", false);
+            add("path", root, true, "moves", false);
             add("to", target, true, "writes", false);
         }
         // A directory that is there already is as good.

@@ -13,7 +13,7 @@ use super::order;
 use super::tables;
 use crate::definition::Concurrency;
 use crate::expr::Template;
-use crate::plan::{CompositeId, CompositeKind, NodeId, Plan};
+use crate::plan::{CompositeId, CompositeKind, NodeId, Plan, ROOT};
 use crate::source::{Content, Problem};
 use crate::verify::{Answer, Finding, Proofs, Property, Subject};
 
@@ -59,10 +59,10 @@ pub(super) fn candidates(subject: &Subject<'_>) -> Candidates {
     let uses = footprint::uses(subject);
     let mut search =
         Search { subject, uses: &uses, left: PAIRS_MAX, found: Vec::new(), cut: BTreeSet::new() };
-    let mut levels: BTreeMap<CompositeId, Vec<Group<'_>>> = BTreeMap::new();
-    for (thing, users) in footprint::by_thing(&uses) {
+    let mut levels: BTreeMap<CompositeId, Vec<Group>> = BTreeMap::new();
+    for (_, users) in footprint::by_thing(&uses) {
         if users.iter().any(|it| uses[*it].writes) {
-            lift(subject.plan, &uses, thing, &users, &mut levels);
+            lift(subject.plan, &uses, &users, &mut levels);
         }
     }
     for (composite, groups) in &levels {
@@ -75,18 +75,16 @@ pub(super) fn candidates(subject: &Subject<'_>) -> Candidates {
 }
 
 /// The uses of one thing in one composite, by child.
-struct Group<'u> {
-    thing: &'u Thing,
+struct Group {
     children: BTreeMap<u32, Vec<usize>>,
 }
 
 /// Sorts the uses of a thing under each composite that they lie in, directly or deeper.
-fn lift<'u>(
+fn lift(
     plan: &Plan,
     uses: &[Use],
-    thing: &'u Thing,
     users: &[usize],
-    levels: &mut BTreeMap<CompositeId, Vec<Group<'u>>>,
+    levels: &mut BTreeMap<CompositeId, Vec<Group>>,
 ) {
     let mut own: BTreeMap<CompositeId, BTreeMap<u32, Vec<usize>>> = BTreeMap::new();
     for user in users {
@@ -97,7 +95,7 @@ fn lift<'u>(
         }
     }
     for (composite, children) in own {
-        levels.entry(composite).or_default().push(Group { thing, children });
+        levels.entry(composite).or_default().push(Group { children });
     }
 }
 
@@ -110,7 +108,7 @@ struct Search<'s> {
 }
 
 impl Search<'_> {
-    fn level(&mut self, composite: CompositeId, groups: &[Group<'_>]) {
+    fn level(&mut self, composite: CompositeId, groups: &[Group]) {
         let plan = self.subject.plan;
         for group in groups {
             for (child, users) in &group.children {
@@ -123,7 +121,7 @@ impl Search<'_> {
         if !order::is_parallel(plan, composite) {
             return;
         }
-        let several: Vec<&Group<'_>> = groups.iter().filter(|it| it.children.len() > 1).collect();
+        let several: Vec<&Group> = groups.iter().filter(|it| it.children.len() > 1).collect();
         let place = places(plan, composite);
         let chains: Vec<Vec<(u32, u32)>> =
             several.iter().map(|it| self.chain(it, &place)).collect();
@@ -140,7 +138,7 @@ impl Search<'_> {
 
     /// Returns the pairs of children which, if all are in order, put every use of a thing in order
     /// with every write of it: the writers one after the other, and each reader between two.
-    fn chain(&self, group: &Group<'_>, place: &[u32]) -> Vec<(u32, u32)> {
+    fn chain(&self, group: &Group, place: &[u32]) -> Vec<(u32, u32)> {
         let mut children: Vec<u32> = group.children.keys().copied().collect();
         children.sort_unstable_by_key(|it| place[*it as usize]);
         let writes = |child: &u32| group.children[child].iter().any(|it| self.uses[*it].writes);
@@ -159,7 +157,7 @@ impl Search<'_> {
     }
 
     /// Looks at every pair of children, one of which writes.
-    fn pairs(&mut self, composite: CompositeId, group: &Group<'_>) {
+    fn pairs(&mut self, composite: CompositeId, group: &Group) {
         let plan = self.subject.plan;
         let children: Vec<u32> = group.children.keys().copied().collect();
         let writes = |child: &u32| group.children[child].iter().any(|it| self.uses[*it].writes);
@@ -319,10 +317,20 @@ pub(super) fn report(
     for at in 0..subject.plan.composites.len() as u32 {
         let id = CompositeId(at);
         let composite = subject.plan.composite(id);
-        if !matches!(composite.kind, CompositeKind::Graph { .. }) || refuted.contains(&id) {
+        let is_graph = matches!(composite.kind, CompositeKind::Graph { .. });
+        // One task alone meets nobody but its own items.
+        let has_pairs = composite.len > 1
+            || id == ROOT
+            || subject.plan.node(subject.plan.child(id, 0)).for_each.is_some();
+        if !is_graph || !has_pairs || refuted.contains(&id) {
             continue;
         }
-        let name = composite.owner.map(|it| subject.name(it)).unwrap_or_default();
+        let name = match composite.owner {
+            Some(owner) => subject.name(owner),
+            None if Some(id) == subject.plan.on_failure => "on_failure".to_owned(),
+            None if Some(id) == subject.plan.finally => "finally".to_owned(),
+            None => String::new(),
+        };
         match open.remove(&id) {
             Some(reason) => proofs.leave_open(Property::Races, name, reason),
             None => {
@@ -367,13 +375,22 @@ fn finding(subject: &Subject<'_>, candidate: &Candidate) -> Finding {
         (_, owner) => {
             let same_item = if owner.is_some() { ", in another item," } else { "" };
             trace.push(format!("{} {} `{thing}`", line(one), one.verb));
-            trace.push(format!("{}{same_item} {} it at the same time", line(other), other.verb));
+            let also = match other.thing == one.thing {
+                true => "it".to_owned(),
+                false => format!("`{}`", other.thing.name()),
+            };
+            trace.push(format!(
+                "{}{same_item} {} {also} at the same time",
+                line(other),
+                other.verb
+            ));
             format!(
-                "`{}` {} `{thing}` while `{}` {} it",
+                "`{}` {} `{thing}` while `{}` {} {}",
                 subject.name(one.node),
                 one.verb,
                 subject.name(other.node),
-                other.verb
+                other.verb,
+                also
             )
         }
     };
@@ -412,8 +429,11 @@ fn help(subject: &Subject<'_>, candidate: &Candidate) -> String {
                     }
                     _ => "let one wait for the other with `needs`".to_owned(),
                 };
-            let limit = "give both the same `concurrency: {key: …, limit: 1}`";
-            format!("{order}, {limit}, or {allow}")
+            let other_way = match candidate.one.thing {
+                Thing::Table(_) => "drop `transaction: false`",
+                _ => "give both the same `concurrency: {key: …, limit: 1}`",
+            };
+            format!("{order}, {other_way}, or {allow}")
         }
     }
 }

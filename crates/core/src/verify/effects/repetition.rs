@@ -53,17 +53,23 @@ fn repeated(subject: &Subject<'_>, id: NodeId, act: &Act) -> Finding {
             format!("{here} does its work, and the process ends"),
             "the attempt is lost, so it is repeated".to_owned(),
         ];
-        let problem = note(code, span, message).label(act.why).help(act.help);
+        let problem = note(code, span, message).label(act.why).help(act.mend);
         return finding(Property::RetrySafety, problem, trace);
     };
-    let what = if who == id { "its".to_owned() } else { format!("the {attempts}") };
-    let whose = if who == id { String::new() } else { format!(" of `{}`", subject.name(who)) };
+    let (whose, fails) = match who == id {
+        true => (String::new(), "its first attempt fails all the same".to_owned()),
+        false => {
+            let who = subject.name(who);
+            (format!(" of `{who}`"), format!("`{who}` fails later on"))
+        }
+    };
     let message = format!("`{name}` may be done twice: up to {attempts} attempts{whose}");
     let trace = vec![
-        format!("{here} does its work, and {what} first attempt fails all the same"),
+        format!("{here} does its work, and {fails}"),
         format!("the next attempt{whose} does it again: {}", act.why),
     ];
-    let mut problem = Problem::warning(code, span, message).label(act.why).help(act.help);
+    let help = format!("{}, or say `retry: 1`", act.mend);
+    let mut problem = Problem::warning(code, span, message).label(act.why).help(help);
     if at != span && at != Span::default() {
         problem = problem.related(at, "repeated by this");
     }

@@ -12,6 +12,9 @@ use crate::verify::{Answer, Finding, Proofs, Property, Subject};
 
 /// Tasks that are asked about, for one effect, until one is found that may fail after it.
 const WITNESSES_MAX: usize = 16;
+/// Tasks of one graph, later in order than all that may fail, for which everything before them is
+/// looked at.
+const WALKS_MAX: usize = 64;
 
 pub(super) fn verify(
     subject: &Subject<'_>,
@@ -34,8 +37,14 @@ pub(super) fn verify(
             proofs.prove(Property::Saga, name);
             continue;
         }
-        let mut unknown = None;
-        let found = levels.after(id).into_iter().take(WITNESSES_MAX).find(|fails| {
+        let Some(after) = levels.after(id) else {
+            let reason = format!("more than {WALKS_MAX} tasks come after all others");
+            proofs.leave_open(Property::Saga, name, reason);
+            continue;
+        };
+        let mut unknown = (after.len() > WITNESSES_MAX)
+            .then(|| format!("more than {WITNESSES_MAX} tasks may fail after it"));
+        let found = after.into_iter().take(WITNESSES_MAX).find(|fails| {
             match (hooks.may_fail_after)(id, *fails) {
                 _ if *fails == id => true,
                 Answer::Yes(()) => true,
@@ -112,11 +121,14 @@ struct Levels<'s> {
 
 /// One composite: where its children stand, and which failing ones come behind each.
 struct Level {
-    order: Vec<u32>,
     place: Vec<u32>,
+    /// The children whose failure fails the composite, by place.
+    breaking: Vec<u32>,
     /// By child: a failing child that it leads to.
     behind: Vec<Option<u32>>,
     is_machine: bool,
+    /// Walks that were made.
+    walks: usize,
 }
 
 impl<'s> Levels<'s> {
@@ -124,8 +136,9 @@ impl<'s> Levels<'s> {
         Levels { subject, failing, known: std::collections::HashMap::new() }
     }
 
-    /// Returns tasks whose failure after this one has completed fails the run, the best first.
-    fn after(&mut self, id: NodeId) -> Vec<NodeId> {
+    /// Returns tasks whose failure after this one has completed fails the run, the best first;
+    /// None if it would take too long to find out.
+    fn after(&mut self, id: NodeId) -> Option<Vec<NodeId>> {
         let (plan, failing) = (self.subject.plan, self.failing);
         let mut found = Vec::new();
         for around in order::around(plan, id) {
@@ -142,13 +155,13 @@ impl<'s> Levels<'s> {
                 .known
                 .entry(composite)
                 .or_insert_with(|| Level::new(subject, failing, composite));
-            let children = level.failing_after(plan, failing, composite, index);
+            let children = level.failing_after(plan, composite, index)?;
             found.extend(children.into_iter().map(|it| plan.child(composite, it)));
             if !found.is_empty() {
-                return found;
+                break;
             }
         }
-        found
+        Some(found)
     }
 }
 
@@ -176,33 +189,38 @@ impl Level {
         let order = if is_machine { Vec::new() } else { order::topological(plan, composite) };
         let mut place = vec![0; len as usize];
         order.iter().enumerate().for_each(|(at, it)| place[*it as usize] = at as u32);
-        Level { order, place, behind, is_machine }
+        let breaking = order.iter().copied().filter(|it| breaks(*it)).collect();
+        Level { breaking, place, behind, is_machine, walks: 0 }
     }
 
+    /// Returns what may fail after a child has completed; None if that was asked too often.
     fn failing_after(
-        &self,
+        &mut self,
         plan: &Plan,
-        failing: &Failing,
         composite: CompositeId,
         index: u32,
-    ) -> Vec<u32> {
+    ) -> Option<Vec<u32>> {
         let mut found: Vec<u32> = self.behind[index as usize].into_iter().collect();
         if self.is_machine {
-            return found;
+            return Some(found);
         }
-        let breaks = |it: &u32| failing.breaks(plan.child(composite, *it)) && *it != index;
         // What comes later in the order is not before it, whatever else it is.
-        let later = &self.order[self.place[index as usize] as usize + 1..];
-        found.extend(later.iter().copied().filter(breaks).take(WITNESSES_MAX));
-        if found.is_empty() {
-            found.extend(self.beside(plan, composite, index).into_iter().filter(breaks));
+        let own = self.place[index as usize];
+        let later = self.breaking.partition_point(|it| self.place[*it as usize] <= own);
+        found.extend(self.breaking[later..].iter().copied().take(WITNESSES_MAX));
+        if found.is_empty() && !self.breaking.is_empty() {
+            if self.walks == WALKS_MAX {
+                return None;
+            }
+            self.walks += 1;
+            found.extend(self.beside(plan, composite, index));
         }
-        found
+        Some(found)
     }
 
-    /// Returns what is neither before a task nor behind it: a walk over all that is before it.
+    /// Returns what may fail and is not before a task: a walk over all that is before it.
     fn beside(&self, plan: &Plan, composite: CompositeId, index: u32) -> Vec<u32> {
-        let mut is_before = vec![false; self.order.len()];
+        let mut is_before = vec![false; self.place.len()];
         let mut todo = vec![index];
         while let Some(at) = todo.pop() {
             for need in &plan.node(plan.child(composite, at)).needs {
@@ -211,7 +229,8 @@ impl Level {
                 }
             }
         }
-        self.order.iter().copied().filter(|it| !is_before[*it as usize]).collect()
+        let beside = |it: &u32| *it != index && !is_before[*it as usize];
+        self.breaking.iter().copied().filter(beside).collect()
     }
 }
 
