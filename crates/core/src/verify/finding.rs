@@ -1,6 +1,7 @@
 //! What the verifier answers.
 
 use super::property::Property;
+use crate::simulate::Counterexample;
 use crate::source::Problem;
 
 /// An answer about one thing: a task, a pair of tasks, a list of transitions, or the whole.
@@ -31,6 +32,9 @@ pub struct Finding {
     /// What happens, step by step, in the words of the definition. Empty where the place says it
     /// all.
     pub trace: Vec<String>,
+    /// The execution, to be replayed. None where nothing need be shown, such as for what never
+    /// happens, and where the replay failed.
+    pub counterexample: Option<Box<Counterexample>>,
 }
 
 /// Whether something can happen.
@@ -42,6 +46,12 @@ pub enum Answer<T> {
     No,
     /// It could not be told, for this reason.
     Unknown(String),
+}
+
+impl<T> Answer<T> {
+    pub fn is_no(&self) -> bool {
+        matches!(self, Answer::No)
+    }
 }
 
 /// All that was found out about a plan.
@@ -104,6 +114,6 @@ impl Proofs {
 impl Finding {
     /// A finding that its place alone explains.
     pub fn at(property: Property, problem: Problem) -> Finding {
-        Finding { property, problem, trace: Vec::new() }
+        Finding { property, problem, trace: Vec::new(), counterexample: None }
     }
 }

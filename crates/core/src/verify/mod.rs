@@ -10,11 +10,16 @@
 //! | `property`, `finding` | what is asked; what is answered |
 //! | `subject` | what is asked about: the plan, its source, its types |
 //! | `flow` | graphs as circuits: which outcomes can occur together |
+//! | `guard` | on which data a condition is true, false or fails |
 //! | `effects` | what tasks do outside: races, retries, sagas, deadlines, secrets |
 
+mod confirm;
 mod effects;
 mod finding;
+mod flow;
+pub mod guard;
 mod property;
+mod sample;
 mod subject;
 
 pub use finding::{Answer, Finding, Proof, Proofs, Verdict};
@@ -24,6 +29,8 @@ pub(crate) use subject::Subject;
 /// Asks every property of a plan.
 pub(crate) fn verify(subject: &Subject<'_>) -> Proofs {
     let mut proofs = Proofs::default();
+    let flow = flow::Flow::new(subject);
+    flow::verify(subject, &flow, &mut proofs);
     effects::verify(subject, &mut proofs);
     proofs
 }
