@@ -30,46 +30,67 @@ mod waits;
 mod with;
 
 use super::finding::{Answer, Proofs};
+use super::flow::{Fact, Flow};
 use super::{Finding, Property, Subject};
 use crate::plan::NodeId;
 use crate::source::{Problem, Severity};
 
-/// Questions about executions, which the circuit of a graph answers. Without it, whatever is not
-/// ruled out by the order of tasks is taken to happen.
-pub(crate) struct Hooks<'h> {
+/// Questions about executions.
+pub(super) struct Hooks<'h> {
     /// Whether both tasks run in some execution.
     pub may_both_run: &'h dyn Fn(NodeId, NodeId) -> Answer<()>,
-    /// Whether the first completes and the second fails in some execution.
+    /// Whether the first completes and the second fails its graph in some execution.
     pub may_fail_after: &'h dyn Fn(NodeId, NodeId) -> Answer<()>,
     /// Whether the first completes and the second does not in some execution.
     pub may_miss: &'h dyn Fn(NodeId, NodeId) -> Answer<()>,
 }
 
-impl Hooks<'_> {
-    /// Rules nothing out.
-    pub fn permissive() -> Hooks<'static> {
-        let yes = &|_: NodeId, _: NodeId| Answer::Yes(());
-        Hooks { may_both_run: yes, may_fail_after: yes, may_miss: yes }
-    }
-}
-
-pub(super) fn verify(subject: &Subject<'_>, proofs: &mut Proofs) {
-    verify_with(subject, &Hooks::permissive(), proofs);
-}
-
-/// Asks everything about effects.
-pub(super) fn verify_with(subject: &Subject<'_>, hooks: &Hooks<'_>, proofs: &mut Proofs) {
+/// Asks everything about effects. What the order of tasks does not rule out, the conditions may.
+pub(super) fn verify(subject: &Subject<'_>, flow: &Flow, proofs: &mut Proofs) {
+    let exactly = |answer: Answer<()>, nodes: [NodeId; 2]| match answer {
+        Answer::Yes(()) => nodes
+            .into_iter()
+            .find_map(|it| flow.inexact(subject, it))
+            .map_or(Answer::Yes(()), Answer::Unknown),
+        other => other,
+    };
+    let hooks = Hooks {
+        may_both_run: &|one, other| {
+            let facts = [Fact::Runs(one), Fact::Runs(other)];
+            exactly(ask(subject, flow, facts), [one, other])
+        },
+        may_fail_after: &|done, fails| {
+            ask(subject, flow, [Fact::Completes(done), Fact::Fatal(fails)])
+        },
+        may_miss: &|done, missing| {
+            let facts = [Fact::Completes(done), Fact::NotCompleted(missing)];
+            exactly(ask(subject, flow, facts), [done, missing])
+        },
+    };
     let failing = failing::Failing::new(subject);
     waits::verify(subject, proofs);
-    races::verify(subject, hooks, proofs);
+    races::verify(subject, &hooks, proofs);
     locks::verify(subject, proofs);
     repetition::verify(subject, proofs);
-    saga::verify(subject, &failing, hooks, proofs);
-    compensation::verify(subject, hooks, proofs);
+    saga::verify(subject, &failing, &hooks, proofs);
+    compensation::verify(subject, &hooks, proofs);
     deadlines::verify(subject, &failing, proofs);
     cancellation::verify(subject, &failing, proofs);
     secrets::verify(subject, proofs);
     recursion::verify(subject, proofs);
+}
+
+/// Asks the circuit of the graphs. States are not in it: nothing is ruled out for them.
+fn ask(subject: &Subject<'_>, flow: &Flow, facts: [Fact; 2]) -> Answer<()> {
+    let is_state = |it: &Fact| subject.plan.node(it.node()).state.is_some();
+    if facts.iter().any(is_state) {
+        return Answer::Yes(());
+    }
+    match flow.can(&facts) {
+        Answer::Yes(_) => Answer::Yes(()),
+        Answer::No => Answer::No,
+        Answer::Unknown(reason) => Answer::Unknown(reason),
+    }
 }
 
 /// All tasks and states, in the order of the plan.
@@ -93,5 +114,5 @@ fn note(code: &'static str, span: crate::source::Span, message: String) -> Probl
 }
 
 fn finding(property: Property, problem: Problem, trace: Vec<String>) -> Finding {
-    Finding { property, problem, trace }
+    Finding { trace, ..Finding::at(property, problem) }
 }

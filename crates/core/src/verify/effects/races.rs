@@ -292,8 +292,9 @@ pub(super) fn report(
             continue;
         }
         let both = match candidate.between_items_of {
-            Some(_) if one == other => Answer::Yes(()),
-            _ => (hooks.may_both_run)(one, other),
+            // In different items both can run, whatever excludes them within one.
+            Some(_) => Answer::Yes(()),
+            None => (hooks.may_both_run)(one, other),
         };
         match (&both, &candidate.reason) {
             (Answer::No, _) => {}
@@ -403,7 +404,7 @@ fn finding(subject: &Subject<'_>, candidate: &Candidate) -> Finding {
         problem = problem
             .related(other.span, format!("`{}` {} it here", subject.name(other.node), other.verb));
     }
-    Finding { property: Property::Races, problem: problem.help(help(subject, candidate)), trace }
+    super::finding(Property::Races, problem.help(help(subject, candidate)), trace)
 }
 
 fn help(subject: &Subject<'_>, candidate: &Candidate) -> String {

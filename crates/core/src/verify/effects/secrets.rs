@@ -1,10 +1,10 @@
 //! Secrets in places that are kept or shown. The engine blots out of outputs and logs what it lent;
 //! it cannot blot out what others write down.
 
-use super::{nodes, with_line};
+use super::{finding, nodes, with_line};
 use crate::definition::{TemplateSource, Work};
 use crate::source::{Problem, Span};
-use crate::verify::{Finding, Proofs, Property, Subject};
+use crate::verify::{Proofs, Property, Subject};
 
 /// Parameters that a secret does not belong into: the kind, the start of the pointer, who sees it,
 /// and where it belongs instead.
@@ -42,7 +42,7 @@ pub(super) fn verify(subject: &Subject<'_>, proofs: &mut Proofs) {
                 Problem::warning(Property::Secrets.code(), span, message).label(*why).help(*help);
             let trace =
                 vec![format!("{} puts `{secret}` into `{key}`: {why}", with_line(subject, id))];
-            proofs.refute(name, Finding { property: Property::Secrets, problem, trace });
+            proofs.refute(name, finding(Property::Secrets, problem, trace));
         }
     }
     if is_shown {
