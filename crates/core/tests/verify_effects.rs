@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 
 use surefoot_core::check::{CheckContext, CheckedDocument, KnownWorkflow, check_source};
 use surefoot_core::source::{LineIndex, Problem, Severity};
-use surefoot_core::verify::{Proofs, Property, Verdict};
+use surefoot_core::verify::upgrade::{Stand, compare};
+use surefoot_core::verify::{Finding, Proofs, Property, Verdict};
 
 /// The properties that this file is about.
 const EFFECTS: [Property; 10] = [
@@ -51,6 +52,26 @@ fn deadlines_and_bounds() {
 fn waits_locks_secrets_and_recursion() {
     let properties = [Property::Liveness, Property::Locks, Property::Secrets, Property::Recursion];
     check("waits.txt", &properties);
+}
+
+#[test]
+fn what_running_runs_can_follow() {
+    expect("upgrades.txt", |case| {
+        let (old, new) = case.split_once("+++\n").unwrap();
+        let plan = |source: &str| {
+            let text = format!("id: it\n{source}");
+            let checked = check_source(text.as_bytes(), &world()).remove(0);
+            assert!(checked.plan.is_some(), "{text}: {:#?}", checked.problems);
+            (checked.plan.unwrap(), checked.definition.unwrap())
+        };
+        let ((old, _), (new, definition)) = (plan(old), plan(new));
+        let upgrade = compare(&old, &new);
+        let proofs = upgrade.proofs(&definition);
+        let stuck = upgrade.places.values().filter(|it| matches!(it, Stand::Stuck(_))).count();
+        let is_warning = |it: &&Finding| it.problem.severity == Severity::Warning;
+        assert_eq!(proofs.findings.iter().filter(is_warning).count(), stuck);
+        upgrade.to_string()
+    });
 }
 
 /// No finding of ours in definitions that are as they should be.
@@ -127,19 +148,27 @@ fn a_large_graph_is_no_matter_of_pairs() {
     );
 }
 
-/// Checks each case of a file: a title, a definition and the expected text.
+/// Checks the definitions of a file.
 #[track_caller]
 fn check(file: &str, properties: &[Property]) {
+    expect(file, |source| {
+        let text = format!("id: it\n{source}");
+        let checked = check_source(text.as_bytes(), &world()).remove(0);
+        describe(&text, &checked, properties)
+    });
+}
+
+/// Compares each case of a file, a title, a source and the expected text, with what is found now.
+#[track_caller]
+fn expect(file: &str, describe: impl Fn(&str) -> String) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/verify").join(file);
     let cases = std::fs::read_to_string(&path).unwrap();
     let mut found = String::new();
     for case in cases.split("=== ").skip(1) {
         let (title, rest) = case.split_once('\n').unwrap();
         let (source, _) = rest.split_once("---\n").unwrap();
-        let text = format!("id: it\n{source}");
-        let checked = check_source(text.as_bytes(), &world()).remove(0);
-        let found_text = describe(&text, &checked, properties);
-        write!(found, "=== {title}\n{source}---\n{found_text}\n").unwrap();
+        let text = describe(source);
+        write!(found, "=== {title}\n{source}---\n{text}\n").unwrap();
     }
     if std::env::var_os("UPDATE_EXPECTED").is_some() {
         return std::fs::write(&path, &found).unwrap();

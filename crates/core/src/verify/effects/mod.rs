@@ -29,10 +29,13 @@ mod tables;
 mod waits;
 mod with;
 
+use std::cell::Cell;
+
 use super::finding::{Answer, Proofs};
 use super::flow::{Fact, Flow};
 use super::{Finding, Property, Subject};
-use crate::plan::NodeId;
+use crate::definition::Join;
+use crate::plan::{NodeId, TaskPlan};
 use crate::source::{Problem, Severity};
 
 /// Questions about executions.
@@ -45,6 +48,9 @@ pub(super) struct Hooks<'h> {
     pub may_miss: &'h dyn Fn(NodeId, NodeId) -> Answer<()>,
 }
 
+/// Tasks that all questions to the circuit may involve together.
+const ASKED_TASKS_MAX: usize = 2_000_000;
+
 /// Asks everything about effects. What the order of tasks does not rule out, the conditions may.
 pub(super) fn verify(subject: &Subject<'_>, flow: &Flow, proofs: &mut Proofs) {
     let exactly = |answer: Answer<()>, nodes: [NodeId; 2]| match answer {
@@ -54,17 +60,16 @@ pub(super) fn verify(subject: &Subject<'_>, flow: &Flow, proofs: &mut Proofs) {
             .map_or(Answer::Yes(()), Answer::Unknown),
         other => other,
     };
+    let circuit = Asked::new(subject, flow);
     let hooks = Hooks {
         may_both_run: &|one, other| {
             let facts = [Fact::Runs(one), Fact::Runs(other)];
-            exactly(ask(subject, flow, facts), [one, other])
+            exactly(circuit.ask(facts), [one, other])
         },
-        may_fail_after: &|done, fails| {
-            ask(subject, flow, [Fact::Completes(done), Fact::Fatal(fails)])
-        },
+        may_fail_after: &|done, fails| circuit.ask([Fact::Completes(done), Fact::Fatal(fails)]),
         may_miss: &|done, missing| {
             let facts = [Fact::Completes(done), Fact::NotCompleted(missing)];
-            exactly(ask(subject, flow, facts), [done, missing])
+            exactly(circuit.ask(facts), [done, missing])
         },
     };
     let failing = failing::Failing::new(subject);
@@ -80,16 +85,38 @@ pub(super) fn verify(subject: &Subject<'_>, flow: &Flow, proofs: &mut Proofs) {
     recursion::verify(subject, proofs);
 }
 
-/// Asks the circuit of the graphs. States are not in it: nothing is ruled out for them.
-fn ask(subject: &Subject<'_>, flow: &Flow, facts: [Fact; 2]) -> Answer<()> {
-    let is_state = |it: &Fact| subject.plan.node(it.node()).state.is_some();
-    if facts.iter().any(is_state) {
-        return Answer::Yes(());
+/// The circuit of the graphs, asked so often and no more.
+struct Asked<'a> {
+    subject: &'a Subject<'a>,
+    flow: &'a Flow,
+    /// Nothing excludes anything: every task runs if those before it complete.
+    is_plain: bool,
+    left: Cell<usize>,
+}
+
+impl<'a> Asked<'a> {
+    fn new(subject: &'a Subject<'a>, flow: &'a Flow) -> Asked<'a> {
+        let nodes = &subject.plan.nodes;
+        let is_plain = |it: &TaskPlan| it.condition.is_none() && it.join == Join::AllSuccess;
+        let left = Cell::new((ASKED_TASKS_MAX / nodes.len().max(1)).max(1));
+        Asked { subject, flow, is_plain: nodes.iter().all(is_plain), left }
     }
-    match flow.can(&facts) {
-        Answer::Yes(_) => Answer::Yes(()),
-        Answer::No => Answer::No,
-        Answer::Unknown(reason) => Answer::Unknown(reason),
+
+    /// States are not in the circuit: nothing is ruled out for them.
+    fn ask(&self, facts: [Fact; 2]) -> Answer<()> {
+        let is_state = |it: &Fact| self.subject.plan.node(it.node()).state.is_some();
+        if self.is_plain || facts.iter().any(is_state) {
+            return Answer::Yes(());
+        }
+        let Some(left) = self.left.get().checked_sub(1) else {
+            return Answer::Unknown("the definition raises too many questions".to_owned());
+        };
+        self.left.set(left);
+        match self.flow.can(&facts) {
+            Answer::Yes(_) => Answer::Yes(()),
+            Answer::No => Answer::No,
+            Answer::Unknown(reason) => Answer::Unknown(reason),
+        }
     }
 }
 
