@@ -12,6 +12,7 @@
 //! | `flow` | graphs as circuits: which outcomes can occur together |
 //! | `guard` | on which data a condition is true, false or fails |
 //! | `effects` | what tasks do outside: races, retries, sagas, deadlines, secrets |
+//! | `upgrade` | where runs of an older version can go on with a newer one |
 
 mod confirm;
 mod effects;
@@ -21,6 +22,7 @@ pub mod guard;
 mod property;
 mod sample;
 mod subject;
+pub mod upgrade;
 
 pub use finding::{Answer, Finding, Proof, Proofs, Verdict};
 pub use property::Property;
@@ -31,6 +33,6 @@ pub(crate) fn verify(subject: &Subject<'_>) -> Proofs {
     let mut proofs = Proofs::default();
     let flow = flow::Flow::new(subject);
     flow::verify(subject, &flow, &mut proofs);
-    effects::verify(subject, &mut proofs);
+    effects::verify(subject, &flow, &mut proofs);
     proofs
 }

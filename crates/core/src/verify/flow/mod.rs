@@ -60,7 +60,7 @@ pub(crate) enum Fact {
 }
 
 impl Fact {
-    fn node(self) -> NodeId {
+    pub fn node(self) -> NodeId {
         match self {
             Fact::Runs(id)
             | Fact::Completes(id)
@@ -202,7 +202,7 @@ impl Flow {
 
     /// Returns why an answer about a task may be a possibility that does not exist: a condition
     /// before it that is beyond exact decision.
-    fn inexact(&self, subject: &Subject<'_>, id: NodeId) -> Option<String> {
+    pub fn inexact(&self, subject: &Subject<'_>, id: NodeId) -> Option<String> {
         let conditions = &self.encoded.conditions;
         if conditions.is_exact() {
             return None;
