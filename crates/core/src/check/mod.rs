@@ -42,6 +42,7 @@ pub(crate) use outline::{Outline, Placed, Role, Shape};
 pub(crate) use reader::place;
 pub(crate) use scope::Scopes;
 pub(crate) use site::{Seen, Site};
+pub(crate) use work::recursion;
 
 /// The schema of the input is itself not valid.
 const INVALID_SCHEMA: &str = "SF1110";

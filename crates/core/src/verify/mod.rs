@@ -13,14 +13,18 @@
 //! | `guard` | on which data a condition is true, false or fails |
 //! | `machine` | states and transitions: what is entered, what ends, what is read |
 //! | `effects` | what tasks do outside: races, retries, sagas, deadlines, secrets |
+//! | `upgrade` | where runs of an older version can go on with a newer one |
 
+mod confirm;
 mod effects;
 mod finding;
 mod flow;
 pub mod guard;
 mod machine;
 mod property;
+mod sample;
 mod subject;
+pub mod upgrade;
 
 pub use finding::{Answer, Finding, Proof, Proofs, Verdict};
 pub use property::Property;
@@ -29,10 +33,10 @@ pub(crate) use subject::Subject;
 /// Asks every property of a plan.
 pub(crate) fn verify(subject: &Subject<'_>) -> Proofs {
     let mut proofs = Proofs::default();
+    let machines = machine::Machines::new(subject);
     let flow = flow::Flow::new(subject);
     flow::verify(subject, &flow, &mut proofs);
-    let machines = machine::Machines::new(subject);
     machine::verify(subject, &machines, &mut proofs);
-    effects::verify(subject, &mut proofs);
+    effects::verify(subject, &flow, &mut proofs);
     proofs
 }

@@ -278,7 +278,10 @@ fn report(subject: &Subject<'_>, machine: &Analysis<'_>, place: &Place, proofs: 
         .help(format!(
             "ask `tasks.{read}.status == \"completed\"` first, or keep the value in a variable with `set`"
         ));
-    proofs.refute(name, Finding { property: Property::Assigned, problem, trace });
+    proofs.refute(
+        name,
+        Finding { property: Property::Assigned, problem, trace, counterexample: None },
+    );
 }
 
 /// A shortest way to the reader on which the work was not done. Ways whose guards depend on more

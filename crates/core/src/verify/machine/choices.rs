@@ -71,7 +71,7 @@ fn gap_found(machine: &Analysis<'_>, list: &List<'_>, values: &str, trace: Vec<S
                 .help("add `next`")
         }
     };
-    Finding { property: Property::Exhaustive, problem, trace }
+    Finding { property: Property::Exhaustive, problem, trace, counterexample: None }
 }
 
 fn unsettled(machine: &Analysis<'_>, list: &List<'_>, reason: &str) -> Finding {

@@ -299,5 +299,5 @@ fn hot_loop(machine: &Analysis<'_>, found: &Loop<'_, '_>, trace: Vec<String>) ->
         .help("put a task, an event or a timer into the loop, or let `set` change what its guards read");
     let others = found.cycle[1..].iter().take(NAMES_MAX);
     let problem = others.fold(problem, |it, state| it.related(place(*state), "left at once"));
-    Finding { property: Property::NoHotLoop, problem, trace }
+    Finding { property: Property::NoHotLoop, problem, trace, counterexample: None }
 }

@@ -85,7 +85,7 @@ fn times_pass(machine: &Analysis<'_>, state: u32, trace: Vec<String>) -> Finding
     let problem = Problem::error(Property::Liveness.code(), id.span, message)
         .label("a time that has passed does not come again")
         .help("add a last transition without `if` to the time");
-    Finding { property: Property::Liveness, problem, trace }
+    Finding { property: Property::Liveness, problem, trace, counterexample: None }
 }
 
 fn never(model: &Model<'_>, list: &List<'_>, reason: Closed) -> Finding {

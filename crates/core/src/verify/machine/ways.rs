@@ -130,7 +130,7 @@ fn trap(machine: &Analysis<'_>, state: u32, caught: &[u32], property: Property) 
         problem = problem.related(way.source.to.span, why_closed(machine, way));
     }
     let trace = machine.search.trace(state).unwrap_or_default();
-    Finding { property, problem, trace }
+    Finding { property, problem, trace, counterexample: None }
 }
 
 /// The events without which a run stays in some state for ever.
