@@ -36,9 +36,7 @@ pub(super) fn entered(subject: &Subject<'_>, machine: &Analysis<'_>, state: u32)
         };
     }
     let mut text = format!("`{name}` is entered {}", reasons.join(", or "));
-    if let Some(trace) =
-        machine.search.trace(state).filter(|it| (1..=STEPS_MAX).contains(&it.len()))
-    {
+    if let Some(trace) = machine.search.short_trace(state, STEPS_MAX) {
         text.push_str(&format!("; for example: {}", trace.join(", ")));
     }
     text
