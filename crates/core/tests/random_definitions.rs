@@ -1,6 +1,7 @@
 //! Random definitions, executed: they end, they end the same in every order, and what happened
 //! can be replayed from a file. SUREFOOT_VERIFY_CASES says how many are tried.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+#![allow(clippy::print_stdout, reason = "what was looked at, with --nocapture")]
 
 mod support;
 

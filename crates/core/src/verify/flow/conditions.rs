@@ -67,6 +67,8 @@ pub(super) struct Conditions {
     /// The literals of each region, once they are needed.
     lits: Vec<Option<Vec<Lit>>>,
     guards: HashMap<NodeId, Guard>,
+    /// The paths that each condition depends on.
+    paths: HashMap<NodeId, Vec<usize>>,
     /// Why a condition is not decided exactly.
     inexact: HashMap<NodeId, String>,
 }
@@ -96,12 +98,24 @@ impl Conditions {
         let references: Vec<&Expr> = guards.iter().collect();
         let regions = Regions::split(&references, &names, &Limits::default());
         let lits = vec![None; regions.all().len()];
-        Conditions { names, regions, places, lits, guards: HashMap::new(), inexact }
+        Conditions {
+            names,
+            regions,
+            places,
+            lits,
+            guards: HashMap::new(),
+            paths: HashMap::new(),
+            inexact,
+        }
     }
 
     /// Adds the condition of a task to the circuit. The tasks before it are there.
     pub fn add(&mut self, id: NodeId, circuit: &mut Circuit, outcomes: &[Outcomes]) -> Guard {
-        let guard = match self.table(id) {
+        let table = self.table(id);
+        if let Some(table) = &table {
+            self.paths.insert(id, table.paths.clone());
+        }
+        let guard = match table {
             Some(table) => self.encode(&table, circuit, outcomes),
             None => {
                 let choice = circuit.choice(3);
@@ -201,33 +215,39 @@ impl Conditions {
 
     /// Returns the cells in which a condition fails whatever the data that nobody describes.
     fn sure_errors<'t>(&self, table: &'t Table) -> Vec<&'t [Literal]> {
-        let declared = |it: &&Literal| self.is_declared(&self.regions.all()[it.path as usize]);
-        let fine: Vec<Vec<&Literal>> = table
-            .cells()
-            .filter(|it| it.1 != Outcome::Error)
-            .map(|it| it.0.iter().filter(declared).collect())
-            .collect();
+        let told = |cell: &[Literal]| -> Vec<(u32, u32)> {
+            cell.iter().filter_map(|it| self.told(*it)).collect()
+        };
+        let fine: Vec<Vec<(u32, u32)>> =
+            table.cells().filter(|it| it.1 != Outcome::Error).map(|it| told(it.0)).collect();
         let errors = table.cells().filter(|it| it.1 == Outcome::Error).take(CAUSES_MAX);
         errors
             .map(|it| it.0)
             .filter(|cell| {
-                let own: Vec<&Literal> = cell.iter().filter(declared).collect();
-                let excludes = |other: &Vec<&Literal>| {
-                    other
-                        .iter()
-                        .any(|a| own.iter().any(|b| a.path == b.path && a.region != b.region))
+                let own = told(cell);
+                let excludes = |other: &Vec<(u32, u32)>| {
+                    other.iter().any(|a| own.iter().any(|b| a.0 == b.0 && a.1 != b.1))
                 };
                 fine.iter().all(excludes)
             })
             .collect()
     }
 
-    fn is_declared(&self, partition: &Partition) -> bool {
-        match &partition.subject {
-            Split::Path(path) => self.names.meaning(path).is_none_or(|it| {
-                it.is_declared || matches!(it.data, Data::Output(_) | Data::Error(_))
-            }),
-            Split::Part(_) => false,
+    /// Returns what is certain about a path in a region: which one, if a type or schema describes
+    /// it; of an output that nobody describes, whether there is one.
+    fn told(&self, literal: Literal) -> Option<(u32, u32)> {
+        let partition = &self.regions.all()[literal.path as usize];
+        let Split::Path(path) = &partition.subject else { return None };
+        let Some(meaning) = self.names.meaning(path) else {
+            return Some((literal.path, literal.region));
+        };
+        match meaning.data {
+            _ if meaning.is_declared => Some((literal.path, literal.region)),
+            Data::Output(_) | Data::Error(_) => {
+                let content = &partition.regions[literal.region as usize].content;
+                Some((literal.path, u32::from(is_null(content))))
+            }
+            Data::Status(_) | Data::Outside => None,
         }
     }
 
@@ -318,12 +338,8 @@ impl Conditions {
     /// Returns the values that the conditions of some tasks look at, in a scenario. Those that
     /// follow from how tasks ended are left out.
     pub fn values(&self, of: &[NodeId], value: &impl Fn(Lit) -> bool) -> Vec<PathValue> {
-        let mut numbers: Vec<usize> = of
-            .iter()
-            .filter_map(|it| self.places.get(it))
-            .filter_map(|it| self.regions.tabulate(*it).ok())
-            .flat_map(|it| it.paths)
-            .collect();
+        let mut numbers: Vec<usize> =
+            of.iter().filter_map(|it| self.paths.get(it)).flatten().copied().collect();
         numbers.sort_unstable();
         numbers.dedup();
         numbers.into_iter().filter_map(|it| self.value(it, value)).collect()

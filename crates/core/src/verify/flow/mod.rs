@@ -71,6 +71,16 @@ impl Fact {
     }
 }
 
+/// Where to look for an execution that was asked for.
+#[derive(Clone, Debug)]
+pub(crate) enum Found {
+    /// In the scenarios that are tried first.
+    Tried(usize),
+    Solved(Model),
+    /// All that matters is how one task ends.
+    Ends(NodeId, End),
+}
+
 /// What happens in one execution, as far as it matters to what was asked.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Scenario {
@@ -89,13 +99,6 @@ pub(crate) enum End {
     Skipped,
     /// It has not ended when that matters.
     Open,
-}
-
-impl Scenario {
-    /// All that matters is how one task ends.
-    fn of(id: NodeId, end: End) -> Scenario {
-        Scenario { ends: vec![(id, end)], values: Vec::new() }
-    }
 }
 
 /// Asks the properties of graphs.
@@ -135,10 +138,9 @@ impl Flow {
 
     /// Asks whether facts can all be true in one execution. Only tasks of graphs can be asked
     /// about; a graph inside of a machine is taken to be entered.
-    pub fn can(&self, facts: &[Fact]) -> Answer<Scenario> {
+    pub fn can(&self, facts: &[Fact]) -> Answer<Found> {
         let all: Vec<Lit> = facts.iter().flat_map(|it| self.lits(*it)).collect();
-        let asked: Vec<NodeId> = facts.iter().map(|it| it.node()).collect();
-        self.solve(&all, &asked)
+        self.solve(&all)
     }
 
     fn conditions(&self) -> &Conditions {
@@ -181,16 +183,16 @@ impl Flow {
     }
 
     /// Asks whether the main part can complete without a task having done so.
-    fn can_end_without(&self, id: NodeId) -> Answer<Scenario> {
+    fn can_end_without(&self, id: NodeId) -> Answer<Found> {
         let broken = self.encoded.broken.get(&ROOT).copied().unwrap_or(Lit::FALSE);
-        self.solve(&[!broken, !self.outcomes(id).completes], &[id])
+        self.solve(&[!broken, !self.outcomes(id).completes])
     }
 
     /// Asks whether the main part can complete though a task failed.
-    fn can_hide(&self, id: NodeId) -> Answer<Scenario> {
+    fn can_hide(&self, id: NodeId) -> Answer<Found> {
         let broken = self.encoded.broken.get(&ROOT).copied().unwrap_or(Lit::FALSE);
         let outcomes = self.outcomes(id);
-        self.solve(&[!broken, outcomes.alive, outcomes.fails], &[id])
+        self.solve(&[!broken, outcomes.alive, outcomes.fails])
     }
 
     /// Returns all tasks of graphs, each after what it needs.
@@ -223,19 +225,27 @@ impl Flow {
         self.encoded.conditions.get(id)
     }
 
-    /// Asks whether literals can all be true in one scenario, and tells what becomes in it of the
-    /// tasks that matter to those that were asked about.
-    fn solve(&self, all: &[Lit], asked: &[NodeId]) -> Answer<Scenario> {
+    /// Asks whether literals can all be true in one scenario.
+    fn solve(&self, all: &[Lit]) -> Answer<Found> {
         if let Some(at) = self.scenarios.find(all) {
-            return Answer::Yes(self.scenario(asked, |lit| self.scenarios.value(at, lit)));
+            return Answer::Yes(Found::Tried(at));
         }
         if all.iter().any(|it| self.circuit().follows(!*it, all, STRUCTURE_GATES_MAX)) {
             return Answer::No;
         }
         match self.ask_solver(all) {
-            Solved::Can(model) => Answer::Yes(self.scenario(asked, |lit| value(&model, lit))),
+            Solved::Can(model) => Answer::Yes(Found::Solved(model)),
             Solved::Cannot => Answer::No,
             Solved::Open(reason) => Answer::Unknown(reason),
+        }
+    }
+
+    /// Tells what becomes in a scenario of a task and of those that matter to it.
+    fn scenario(&self, found: &Found, id: NodeId) -> Scenario {
+        match found {
+            Found::Tried(at) => self.told(id, |lit| self.scenarios.value(*at, lit)),
+            Found::Solved(model) => self.told(id, |lit| value(model, lit)),
+            Found::Ends(id, end) => Scenario { ends: vec![(*id, *end)], values: Vec::new() },
         }
     }
 

@@ -13,8 +13,8 @@ use serde_json::Value;
 use super::encode::{is_graph, is_handler};
 use super::reads::{may_be_early, sibling};
 use crate::check::Site;
-use crate::expr::{Budget, Expr, Reference, Type};
-use crate::plan::{CompositeId, NodeId, Plan, ROOT};
+use crate::expr::{Budget, Expr, Reference, Shape, Type};
+use crate::plan::{CompositeId, NodeId, Plan, ROOT, TaskPlan, WorkPlan};
 use crate::verify::Subject;
 use crate::verify::guard::{Domain, Domains, Path};
 
@@ -189,6 +189,9 @@ impl Names {
             };
             let (domain, is_declared) = task_domain(&ty, root, part);
             let may_be_null = Domain::of_type(&at(&ty, part), &[] as &[&str]).allows(&Value::Null);
+            let made = made(plan.node(target), part);
+            let (domain, is_declared, may_be_null) =
+                made.unwrap_or((domain, is_declared, may_be_null));
             let shown: Vec<String> = [written].iter().chain(part).map(|it| (*it).into()).collect();
             let meaning = Meaning {
                 data,
@@ -249,6 +252,26 @@ impl Meaning {
 fn type_at(subject: &Subject<'_>, id: NodeId, name: &str) -> Type {
     let site = Site::task(subject.plan.node(id).composite, id);
     subject.scopes.type_of(&site, name).unwrap_or(Type::Any)
+}
+
+/// Of a `transform`, returns what its parameters say about a part of its output: the domain, that it
+/// is known, and whether it may be `null`.
+fn made(node: &TaskPlan, part: &[&str]) -> Option<(Domain, bool, bool)> {
+    let WorkPlan::Uses { kind, with } = &node.work else { return None };
+    let ["output", rest @ ..] = part else { return None };
+    if &**kind != "transform" || node.for_each.is_some() {
+        return None;
+    }
+    let domain = match with.shape(rest) {
+        Shape::OneOf(values) => Domain::one_of(values),
+        Shape::Object => Domain::of_type(&Type::map_of(Type::Any), &[] as &[&str]),
+        Shape::Text => Domain::of_type(&Type::String, &[] as &[&str]),
+        Shape::Any | Shape::Missing => return None,
+    };
+    let may_be_null = domain.allows(&Value::Null);
+    // Where the task did not complete there is `null`.
+    let domain = if rest.is_empty() { domain.or_null() } else { domain };
+    Some((domain, true, may_be_null))
 }
 
 /// Returns the value of a variable of a graph, which is a constant, if it is a literal.
