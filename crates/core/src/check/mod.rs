@@ -37,7 +37,9 @@ use crate::schema::Schema;
 use crate::source::{self, Node, Problem, ReadOptions};
 use crate::verify::{Proofs, Subject, verify};
 
+pub(crate) use digraph::{Components, shortest_cycle};
 pub(crate) use outline::{Outline, Placed, Role, Shape};
+pub(crate) use reader::place;
 pub(crate) use scope::Scopes;
 pub(crate) use site::{Seen, Site};
 pub(crate) use work::recursion;

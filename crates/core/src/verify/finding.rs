@@ -1,5 +1,7 @@
 //! What the verifier answers.
 
+use std::collections::BTreeMap;
+
 use super::property::Property;
 use crate::simulate::Counterexample;
 use crate::source::Problem;
@@ -59,6 +61,8 @@ impl<T> Answer<T> {
 pub struct Proofs {
     pub proofs: Vec<Proof>,
     pub findings: Vec<Finding>,
+    /// When each state of a machine is entered, in words, by its path.
+    pub entered: BTreeMap<String, String>,
 }
 
 impl Proofs {
@@ -101,6 +105,7 @@ impl Proofs {
     /// Adds what another part found out.
     pub fn extend(&mut self, other: Proofs) {
         let before = self.findings.len();
+        self.entered.extend(other.entered);
         self.findings.extend(other.findings);
         self.proofs.extend(other.proofs.into_iter().map(|mut it| {
             if let Verdict::Refuted { finding } = &mut it.verdict {
