@@ -23,3 +23,4 @@ pub mod simulate;
 pub mod source;
 pub mod task_error;
 pub mod time;
+pub mod verify;
