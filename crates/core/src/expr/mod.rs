@@ -41,7 +41,7 @@ pub use error::{EvalError, EvalErrorKind, Limit, ParseError, ParseErrorKind};
 pub use references::Reference;
 pub(crate) use references::path_of;
 pub use scope::{Lookup, Object, Scope};
-pub use template::{Hole, Template, TemplateError, TemplateEvalError};
+pub use template::{Hole, Shape, Template, TemplateError, TemplateEvalError};
 pub use types::{FieldType, MapType, Type, TypeScope};
 
 /// A parsed expression. Cheap to clone.

@@ -1,6 +1,42 @@
-//! What is proved of a definition before it runs.
+//! The verifier: what holds in every execution of a plan, and what goes wrong in some.
 //!
-//! Every answer is proved, refuted with data that shows it, or unknown with the reason. Nothing
-//! here guesses: what is beyond a procedure is named, and never counts as proved.
+//! Each [`Property`] has a code with a page, and one of three answers for each thing that it is
+//! asked of: proved, refuted with a counterexample, or unknown with the reason. Proofs come from
+//! over-approximations alone; a counterexample counts once it was replayed by the rules that run
+//! in the engine (`crate::simulate`).
+//!
+//! | where | answers |
+//! |---|---|
+//! | `property`, `finding` | what is asked; what is answered |
+//! | `subject` | what is asked about: the plan, its source, its types |
+//! | `flow` | graphs as circuits: which outcomes can occur together |
+//! | `guard` | on which data a condition is true, false or fails |
+//! | `machine` | states and transitions: what is entered, what ends, what is read |
+//! | `effects` | what tasks do outside: races, retries, sagas, deadlines, secrets |
+//! | `upgrade` | where runs of an older version can go on with a newer one |
 
+mod confirm;
+mod effects;
+mod finding;
+mod flow;
 pub mod guard;
+mod machine;
+mod property;
+mod sample;
+mod subject;
+pub mod upgrade;
+
+pub use finding::{Answer, Finding, Proof, Proofs, Verdict};
+pub use property::Property;
+pub(crate) use subject::Subject;
+
+/// Asks every property of a plan.
+pub(crate) fn verify(subject: &Subject<'_>) -> Proofs {
+    let mut proofs = Proofs::default();
+    let machines = machine::Machines::new(subject);
+    let flow = flow::Flow::new(subject);
+    flow::verify(subject, &flow, &mut proofs);
+    machine::verify(subject, &machines, &mut proofs);
+    effects::verify(subject, &flow, &mut proofs);
+    proofs
+}

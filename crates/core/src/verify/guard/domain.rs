@@ -81,6 +81,12 @@ impl Domain {
         Domain { missing: true, ..self }
     }
 
+    /// The same, or `null`.
+    pub fn or_null(self) -> Domain {
+        let values = self.values.map(|it| it.iter().cloned().chain([Json::Null]).collect());
+        Domain { kinds: self.kinds.or(Kinds::NULL), values, ..self }
+    }
+
     fn of_kinds(kinds: Kinds) -> Domain {
         Domain {
             kinds,
