@@ -38,7 +38,7 @@ use crate::source::{self, Node, Problem, ReadOptions};
 use crate::verify::{Proofs, Subject, verify};
 
 pub(crate) use digraph::{Components, shortest_cycle};
-pub(crate) use outline::{Outline, Placed, Role, Shape};
+pub(crate) use outline::{Outline, Role, Shape};
 pub(crate) use reader::place;
 pub(crate) use scope::Scopes;
 pub(crate) use site::{Seen, Site};
@@ -62,6 +62,8 @@ pub struct CheckContext {
     /// Leaves out the proofs: a definition that a store gives back was proved when it was put
     /// there, and is not held to what a newer verifier finds.
     pub proved_before: bool,
+    /// Keeps what shows that something never happens, for others to check.
+    pub certify: bool,
 }
 
 /// A handler and the JSON Schemas of what it takes and gives.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::certificate::Certificate;
 use super::property::Property;
 use crate::simulate::Counterexample;
 use crate::source::Problem;
@@ -61,6 +62,8 @@ impl<T> Answer<T> {
 pub struct Proofs {
     pub proofs: Vec<Proof>,
     pub findings: Vec<Finding>,
+    /// What shows that something never happens, if it was asked for.
+    pub certificates: Vec<Certificate>,
     /// When each state of a machine is entered, in words, by its path.
     pub entered: BTreeMap<String, String>,
 }
@@ -107,6 +110,7 @@ impl Proofs {
         let before = self.findings.len();
         self.entered.extend(other.entered);
         self.findings.extend(other.findings);
+        self.certificates.extend(other.certificates);
         self.proofs.extend(other.proofs.into_iter().map(|mut it| {
             if let Verdict::Refuted { finding } = &mut it.verdict {
                 *finding += before;

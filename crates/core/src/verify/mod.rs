@@ -15,6 +15,7 @@
 //! | `effects` | what tasks do outside: races, retries, sagas, deadlines, secrets |
 //! | `upgrade` | where runs of an older version can go on with a newer one |
 
+mod certificate;
 mod confirm;
 mod effects;
 mod finding;
@@ -26,6 +27,7 @@ mod sample;
 mod subject;
 pub mod upgrade;
 
+pub use certificate::{Certificate, Invalid};
 pub use finding::{Answer, Finding, Proof, Proofs, Verdict};
 pub use property::Property;
 pub(crate) use subject::Subject;
@@ -38,5 +40,6 @@ pub(crate) fn verify(subject: &Subject<'_>) -> Proofs {
     flow::verify(subject, &flow, &mut proofs);
     machine::verify(subject, &machines, &mut proofs);
     effects::verify(subject, &flow, &mut proofs);
+    proofs.certificates = flow.certificates();
     proofs
 }
