@@ -444,7 +444,10 @@ fn correct(chance: &mut Chance) -> Value {
     let options = Options { machines: chance.percent(50), ..Options::small() };
     loop {
         let drawn = RandomDefinition::new(chance.draw(), &options);
-        if drawn.value.get("tasks").is_some() && alarms(&drawn.value).is_empty() {
+        // A time-out of the run bounds every wait in it.
+        let is_bounded = drawn.value.get("timeout").is_some();
+        let is_graph = drawn.value.get("tasks").is_some();
+        if is_graph && !is_bounded && alarms(&drawn.value).is_empty() {
             return drawn.value;
         }
     }
@@ -506,6 +509,8 @@ fn plant(fault: &Fault, definition: &mut Value, chance: &mut Chance) {
             first["needs"] = json!([before]);
         }
     }
+    // One after the other, nothing races.
+    definition.as_object_mut().unwrap().remove("max_parallel");
     definition["tasks"].as_object_mut().unwrap().extend(tasks);
     let properties = definition["input"]["properties"].as_object_mut().unwrap();
     properties.extend(fault.top.as_object().unwrap().clone());
@@ -524,11 +529,11 @@ fn every_planted_fault_is_found() {
             plant(fault, &mut definition, &mut chance);
             let found = found(&definition);
             let is_it = |it: &(String, String, Severity)| {
-                fault.codes.contains(&&*it.0) && it.1.contains("bad")
+                fault.codes.contains(&&*it.0) && (it.1.contains("bad") || it.0.starts_with("SF11"))
             };
             if !found.iter().any(is_it) {
                 *missed.entry(fault.name).or_default() += 1;
-                example.insert(fault.name, format!("{definition:#}\n{found:#?}"));
+                example.insert(fault.name, format!("{}\n{definition:#}\n{found:#?}", fault.name));
             }
         }
     }
