@@ -501,8 +501,20 @@ fn plant(fault: &Fault, definition: &mut Value, chance: &mut Chance) {
         depth -= 1;
         tasks = Map::from_iter([(format!("bad_group_{depth}"), json!({"tasks": tasks}))]);
     }
-    let there: Vec<String> = definition["tasks"].as_object().unwrap().keys().cloned().collect();
-    if tasks.len() == 1 && chance.percent(30) && !fault.codes[0].starts_with("SF11") {
+    // Behind what never runs, or never completes, nothing goes wrong.
+    let is_plain = |it: &Value| it["uses"] == "work" && it.get("needs").is_none();
+    let there: Vec<String> = definition["tasks"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .filter(|it| is_plain(it.1))
+        .map(|it| it.0.clone())
+        .collect();
+    if !there.is_empty()
+        && tasks.len() == 1
+        && chance.percent(30)
+        && !fault.codes[0].starts_with("SF11")
+    {
         let before = chance.pick(&there).clone();
         let first = tasks.values_mut().next().unwrap();
         if first.get("needs").is_none() {
