@@ -1,0 +1,26 @@
+//! Proves that every case of a net or of a BPMN process can end properly, or shows a run in which it
+//! cannot. Pure: bytes in, verdicts out.
+//!
+//! | module | for |
+//! |---|---|
+//! | `net`, `workflow_net` | nets, and those that describe cases |
+//! | `soundness`, `verdict` | the check and what it answers |
+//! | `reduce`, `search` | how it decides |
+//! | `proof`, `certificate` | why one may believe it |
+
+pub mod certificate;
+pub mod generate;
+mod marking;
+pub mod net;
+pub mod proof;
+mod reduce;
+mod run;
+mod search;
+pub mod soundness;
+pub mod verdict;
+pub mod workflow_net;
+
+pub use net::{Label, Net};
+pub use search::Limits;
+pub use soundness::check;
+pub use verdict::{Defect, Unknown, Verdict};
