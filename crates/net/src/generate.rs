@@ -194,6 +194,33 @@ pub fn crossed(dice: &mut Dice, tasks: usize) -> Net {
     drawing.finish()
 }
 
+/// Returns stages in which one branch chooses, and another follows its choice: sound, and not
+/// free-choice, so that no reduction gets to its end. Now and then an arc is missing.
+pub fn echoed(dice: &mut Dice, stages: usize) -> (Net, bool) {
+    let mut drawing = Drawing::default();
+    let mut before = drawing.place("start");
+    let broken = if dice.one_in(3) { dice.below(stages) } else { stages };
+    for stage in 0..stages {
+        let mut place = |name: &str| drawing.place(&format!("{name}{stage}"));
+        let [lead, follow, led, followed, after] = ["l", "f", "m", "g", "z"].map(&mut place);
+        drawing.transition(&format!("fork{stage}"), &[&before], &[&lead, &follow]);
+        for way in 0..2 + dice.below(2) {
+            let signal = drawing.place(&format!("s{stage}_{way}"));
+            let (lead_way, follow_way) = (format!("a{stage}_{way}"), format!("b{stage}_{way}"));
+            drawing.transition(&lead_way, &[&lead], &[&led]);
+            if stage != broken || way > 0 {
+                drawing.arc(&lead_way, &signal);
+            } else {
+                drawing.arc(&format!("fork{stage}"), &signal);
+            }
+            drawing.transition(&follow_way, &[&follow, &signal], &[&followed]);
+        }
+        drawing.transition(&format!("join{stage}"), &[&led, &followed], &[&after]);
+        before = after;
+    }
+    (drawing.finish(), broken == stages)
+}
+
 /// Returns a net with arcs anywhere.
 pub fn scattered(dice: &mut Dice, size: usize) -> Net {
     let mut drawing = Drawing::default();
@@ -213,6 +240,24 @@ pub fn scattered(dice: &mut Dice, size: usize) -> Net {
     drawing.finish()
 }
 
+/// Tasks of the net that [`industrial`] makes most often, and of its largest.
+const INDUSTRIAL_TASKS: usize = 8;
+const INDUSTRIAL_TASKS_MAX: usize = 108;
+
+/// Returns a net of the size of those that companies draw: 82 nodes on average, 548 at most. Every
+/// second one has one to three mistakes in it.
+pub fn industrial(dice: &mut Dice) -> Net {
+    let mut tasks = 2 + dice.below(INDUSTRIAL_TASKS);
+    while tasks < INDUSTRIAL_TASKS_MAX && !dice.one_in(3) {
+        tasks += dice.below(INDUSTRIAL_TASKS);
+    }
+    let mut chart = Chart::structured(dice, tasks.min(INDUSTRIAL_TASKS_MAX));
+    if dice.one_in(2) {
+        (0..1 + dice.below(3)).for_each(|_| chart.mutate(dice));
+    }
+    chart.net()
+}
+
 /// Returns so many branches in parallel with so many tasks each.
 pub fn parallel(branches: usize, tasks_each: usize) -> Net {
     let mut drawing = Drawing::default();
@@ -230,6 +275,46 @@ pub fn parallel(branches: usize, tasks_each: usize) -> Net {
     }
     drawing.transition("fork", &[&start], &first.iter().collect::<Vec<_>>());
     drawing.transition("join", &last.iter().collect::<Vec<_>>(), &[&end]);
+    drawing.finish()
+}
+
+/// Nets that blow up whoever looks at every marking, or at every pair of arcs, with their names.
+pub fn explosive() -> Vec<(&'static str, Net)> {
+    vec![
+        ("17 branches of 1", parallel(17, 1)),
+        ("1,000 branches of 1", parallel(1_000, 1)),
+        ("100 branches of 100", parallel(100, 100)),
+        ("a chain of 10,000", parallel(1, 10_000)),
+        ("100,000 arcs into one join", parallel(100_000, 1)),
+        ("40 choices at once, then a mistake", choices(40, 0)),
+        ("40 choices that others follow", choices(40, 40)),
+    ]
+}
+
+/// Returns so many branches in parallel with a choice each, some of which another branch follows; one
+/// of them takes a token that nobody gives if none does.
+fn choices(branches: usize, followed: usize) -> Net {
+    let mut drawing = Drawing::default();
+    let (start, end) = (drawing.place("start"), drawing.place("end"));
+    drawing.transition("fork", &[&start], &[]);
+    drawing.transition("join", &[], &[&end]);
+    for branch in 0..branches {
+        let mut place = |name: &str| drawing.place(&format!("{name}{branch}"));
+        let [lead, led, left, right] = ["l", "m", "x", "y"].map(&mut place);
+        let [follow, done] = ["f", "g"].map(&mut place);
+        drawing.arc("fork", &lead);
+        drawing.arc("fork", &follow);
+        drawing.transition(&format!("left{branch}"), &[&lead], &[&led, &left]);
+        drawing.transition(&format!("right{branch}"), &[&lead], &[&led, &right]);
+        drawing.transition(&format!("took_left{branch}"), &[&follow, &left], &[&done]);
+        let other = if branch < followed { &right } else { &left };
+        drawing.transition(&format!("took_right{branch}"), &[&follow, other], &[&done]);
+        if branch >= followed {
+            drawing.transition(&format!("lost{branch}"), &[&right, &follow, &left], &[&done]);
+        }
+        drawing.arc(&led, "join");
+        drawing.arc(&done, "join");
+    }
     drawing.finish()
 }
 

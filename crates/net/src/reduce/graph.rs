@@ -44,10 +44,6 @@ impl Neighbours {
         self.print == other.print && self.ids == other.ids
     }
 
-    pub fn is_within(&self, other: &Neighbours) -> bool {
-        self.len() <= other.len() && self.iter().all(|it| other.has(it))
-    }
-
     /// Whether the two have a node in common.
     pub fn meets(&self, other: &Neighbours) -> bool {
         let (small, large) = if self.len() <= other.len() { (self, other) } else { (other, self) };

@@ -9,7 +9,7 @@ use surefoot_net::net::{PlaceId, TransitionId};
 pub type Marking = Vec<u32>;
 
 /// Markings that the oracle looks at before it says nothing.
-pub const MARKINGS_MAX: usize = 3_000;
+pub const MARKINGS_MAX: usize = 600;
 
 #[derive(Debug)]
 pub struct Truth {

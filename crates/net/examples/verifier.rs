@@ -1,0 +1,71 @@
+//! Measures the verifier: `industrial [NETS]` for nets of the size that companies draw, `explosive`
+//! for inputs that blow up whoever looks at every marking, `pnml DIRECTORY [NETS]` to write nets with
+//! their verdicts for another tool (see `bench/verifier`).
+
+#![allow(clippy::disallowed_methods, clippy::print_stdout, reason = "an example measures and tells")]
+
+use std::time::Instant;
+
+use surefoot_net::generate::{self, Dice};
+use surefoot_net::{Limits, Net, Verdict, check};
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let number = |at: usize| arguments.get(at).and_then(|it| it.parse().ok());
+    match arguments.first().map(String::as_str) {
+        Some("industrial") => industrial(number(1).unwrap_or(1_386)),
+        Some("explosive") => explosive(),
+        _ => println!("usage: verifier industrial [NETS] | explosive"),
+    }
+}
+
+fn industrial(count: u64) {
+    let nets: Vec<Net> = (0..count).map(|it| generate::industrial(&mut Dice::new(it))).collect();
+    let nodes: Vec<usize> = nets.iter().map(Net::node_count).collect();
+    let (mut all_us, mut refuted_us) = (Vec::new(), Vec::new());
+    let (mut structure, mut unknown) = (0, 0);
+    for net in &nets {
+        let started = Instant::now();
+        let verdict = check(net, &Limits::CHECK);
+        let us = started.elapsed().as_secs_f64() * 1e6;
+        all_us.push(us);
+        match verdict {
+            Verdict::Sound(_) => {}
+            Verdict::Unsound(defects) if defects[0].code() == "SF2100" => structure += 1,
+            Verdict::Unsound(_) => refuted_us.push(us),
+            Verdict::Unknown(_) => unknown += 1,
+        }
+    }
+    let mean_nodes = nodes.iter().sum::<usize>() as f64 / nodes.len() as f64;
+    println!("{count} nets, {mean_nodes:.0} nodes on average, {:?} at most", nodes.iter().max());
+    println!("{} refuted by a run, {structure} by structure, {unknown} unknown", refuted_us.len());
+    println!("all        {}", spread_of(&mut all_us));
+    println!("refuted    {}", spread_of(&mut refuted_us));
+}
+
+fn spread_of(us: &mut [f64]) -> String {
+    us.sort_by(f64::total_cmp);
+    let Some(most) = us.last() else { return "none".to_owned() };
+    let mean = us.iter().sum::<f64>() / us.len() as f64;
+    let at = |share: f64| us[((us.len() - 1) as f64 * share) as usize];
+    format!(
+        "mean {mean:.0} µs, median {:.0}, p99 {:.0}, most {most:.0}, sum {:.0} ms",
+        at(0.5),
+        at(0.99),
+        us.iter().sum::<f64>() / 1e3
+    )
+}
+
+fn explosive() {
+    for (name, net) in generate::explosive() {
+        let started = Instant::now();
+        let verdict = check(&net, &Limits::CHECK);
+        let ms = started.elapsed().as_secs_f64() * 1e3;
+        let told = match verdict {
+            Verdict::Sound(_) => "sound".to_owned(),
+            Verdict::Unsound(defects) => format!("{} {}", defects[0].code(), defects[0].kind()),
+            Verdict::Unknown(reason) => format!("unknown: {reason}"),
+        };
+        println!("{name:34} {:>8} nodes {ms:>9.2} ms  {told}", net.node_count());
+    }
+}
