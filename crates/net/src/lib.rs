@@ -10,6 +10,7 @@
 
 pub mod certificate;
 pub mod generate;
+mod lists;
 mod marking;
 pub mod net;
 pub mod proof;

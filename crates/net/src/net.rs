@@ -78,11 +78,11 @@ impl Net {
         NetBuilder::default()
     }
 
-    pub fn places(&self) -> impl ExactSizeIterator<Item = PlaceId> + use<> {
+    pub fn places(&self) -> impl ExactSizeIterator<Item = PlaceId> + Clone + use<> {
         (0..self.places.len() as u32).map(PlaceId)
     }
 
-    pub fn transitions(&self) -> impl ExactSizeIterator<Item = TransitionId> + use<> {
+    pub fn transitions(&self) -> impl ExactSizeIterator<Item = TransitionId> + Clone + use<> {
         (0..self.transitions.len() as u32).map(TransitionId)
     }
 

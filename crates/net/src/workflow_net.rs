@@ -1,6 +1,7 @@
 //! Whether a net describes cases at all: it has one start, an end, and every node is on a way from
 //! the one to the other. Only this makes a [`WorkflowNet`], and only that can be checked further.
 
+use crate::lists::Lists;
 use crate::net::{Net, PlaceId, TransitionId};
 
 /// A net in which every node is on a way from the start to an end.
@@ -69,28 +70,28 @@ impl<'n> WorkflowNet<'n> {
 
 /// The transitions around each place.
 struct Around {
-    producers: Vec<Vec<TransitionId>>,
-    consumers: Vec<Vec<TransitionId>>,
+    producers: Lists,
+    consumers: Lists,
 }
 
 impl Around {
     fn of(net: &Net) -> Around {
-        let mut producers = vec![Vec::new(); net.places().len()];
-        let mut consumers = producers.clone();
-        for transition in net.transitions() {
-            let arcs = net.arcs(transition);
-            arcs.inputs.iter().for_each(|it| consumers[it.index()].push(transition));
-            arcs.outputs.iter().for_each(|it| producers[it.index()].push(transition));
-        }
-        Around { producers, consumers }
+        let made = net.transitions().flat_map(|it| {
+            net.arcs(it).outputs.iter().map(move |place| (place.0, it.0))
+        });
+        let taken = net.transitions().flat_map(|it| {
+            net.arcs(it).inputs.iter().map(move |place| (place.0, it.0))
+        });
+        let count = net.places().len();
+        Around { producers: Lists::of(count, made), consumers: Lists::of(count, taken) }
     }
 
     fn has_producer(&self, place: PlaceId) -> bool {
-        !self.producers[place.index()].is_empty()
+        !self.producers.get(place.0).is_empty()
     }
 
     fn has_consumer(&self, place: PlaceId) -> bool {
-        !self.consumers[place.index()].is_empty()
+        !self.consumers.get(place.0).is_empty()
     }
 }
 
@@ -118,7 +119,7 @@ fn only_sink(net: &Net, around: &Around) -> Result<PlaceId, StructureDefect> {
 fn reach<'n>(
     net: &Net,
     from: impl IntoIterator<Item = PlaceId>,
-    next: &[Vec<TransitionId>],
+    next: &Lists,
     places_of: impl Fn(TransitionId) -> &'n Vec<PlaceId>,
 ) -> (Vec<bool>, Vec<bool>) {
     let mut places = vec![false; net.places().len()];
@@ -126,11 +127,11 @@ fn reach<'n>(
     let mut left: Vec<PlaceId> = from.into_iter().collect();
     left.iter().for_each(|it| places[it.index()] = true);
     while let Some(place) = left.pop() {
-        for transition in &next[place.index()] {
+        for transition in next.get(place.0).iter().map(|it| TransitionId(*it)) {
             if std::mem::replace(&mut transitions[transition.index()], true) {
                 continue;
             }
-            for place in places_of(*transition) {
+            for place in places_of(transition) {
                 if !std::mem::replace(&mut places[place.index()], true) {
                     left.push(*place);
                 }

@@ -6,34 +6,40 @@ use std::collections::{BTreeSet, VecDeque};
 use crate::marking::spread;
 use crate::workflow_net::WorkflowNet;
 
+/// Neighbours that a node keeps without asking for memory: most nodes have no more.
+const FEW: usize = 4;
+
 /// The nodes at one side of a node. The print is equal for equal sets, whatever the order in which
 /// they came about, and costs nothing to keep: twins are found by it, however many arcs they have.
 #[derive(Clone, Debug, Default)]
 pub struct Neighbours {
-    ids: BTreeSet<u32>,
+    /// The first so many of these, sorted; or all are in `many`.
+    few: [u32; FEW],
+    few_count: usize,
+    many: BTreeSet<u32>,
     print: u64,
 }
 
 impl Neighbours {
     pub fn len(&self) -> usize {
-        self.ids.len()
+        self.few_count + self.many.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.ids.is_empty()
+        self.len() == 0
     }
 
     pub fn has(&self, id: u32) -> bool {
-        self.ids.contains(&id)
+        self.few[..self.few_count].contains(&id) || self.many.contains(&id)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
-        self.ids.iter().copied()
+        self.few[..self.few_count].iter().chain(&self.many).copied()
     }
 
     /// Returns the one node that there is.
     pub fn only(&self) -> Option<u32> {
-        if self.ids.len() == 1 { self.ids.first().copied() } else { None }
+        if self.len() == 1 { self.iter().next() } else { None }
     }
 
     pub fn print(&self) -> u64 {
@@ -41,7 +47,7 @@ impl Neighbours {
     }
 
     pub fn equals(&self, other: &Neighbours) -> bool {
-        self.print == other.print && self.ids == other.ids
+        self.print == other.print && self.len() == other.len() && self.iter().eq(other.iter())
     }
 
     /// Whether the two have a node in common.
@@ -51,14 +57,36 @@ impl Neighbours {
     }
 
     fn insert(&mut self, id: u32) {
-        if self.ids.insert(id) {
-            self.print = self.print.wrapping_add(spread(u64::from(id)));
+        if self.has(id) {
+            return;
         }
+        self.print = self.print.wrapping_add(spread(u64::from(id)));
+        if !self.many.is_empty() || self.few_count == FEW {
+            self.many.extend(&self.few[..self.few_count]);
+            self.few_count = 0;
+            self.many.insert(id);
+            return;
+        }
+        let at = self.few[..self.few_count].partition_point(|it| *it < id);
+        self.few.copy_within(at..self.few_count, at + 1);
+        self.few[at] = id;
+        self.few_count += 1;
     }
 
     fn remove(&mut self, id: u32) {
-        if self.ids.remove(&id) {
-            self.print = self.print.wrapping_sub(spread(u64::from(id)));
+        let among_few = self.few[..self.few_count].iter().position(|it| *it == id);
+        if let Some(at) = among_few {
+            self.few.copy_within(at + 1..self.few_count, at);
+            self.few_count -= 1;
+        }
+        if among_few.is_none() && !self.many.remove(&id) {
+            return;
+        }
+        self.print = self.print.wrapping_sub(spread(u64::from(id)));
+        if self.many.len() == FEW {
+            self.few_count = FEW;
+            self.few.iter_mut().zip(&self.many).for_each(|(to, from)| *to = *from);
+            self.many = BTreeSet::new();
         }
     }
 }
@@ -79,7 +107,10 @@ impl Node {
     }
 
     pub fn is_twin_of(&self, other: &Node) -> bool {
-        self.before.equals(&other.before) && self.after.equals(&other.after)
+        !self.is_gone
+            && !other.is_gone
+            && self.before.equals(&other.before)
+            && self.after.equals(&other.after)
     }
 }
 
@@ -89,10 +120,6 @@ pub enum Spot {
     Place(u32),
     Transition(u32),
 }
-
-/// Neighbours of a changed node that are looked at again. A rule about more of them than this does
-/// not come to apply by a change of one.
-const REVISITED_MAX: usize = 4;
 
 #[derive(Clone, Debug)]
 pub struct Graph {
@@ -186,17 +213,14 @@ impl Graph {
         node.before.iter().chain(node.after.iter()).for_each(|it| self.revisit(Spot::Place(it)));
     }
 
-    /// Has a changed transition and what depends on it looked at again.
+    /// Has a changed transition and what depends on it looked at again. A rule about more than a few
+    /// places does not come to apply by a change of one.
     pub fn revisit_transition(&mut self, transition: u32) {
         self.revisit(Spot::Transition(transition));
-        let mut places = Vec::new();
         let node = self.transition(transition);
-        for side in [&node.before, &node.after] {
-            if side.len() <= REVISITED_MAX {
-                places.extend(side.iter());
-            }
+        for (places, count) in [&node.before, &node.after].map(|it| (it.few, it.few_count)) {
+            places[..count].iter().for_each(|it| self.revisit(Spot::Place(*it)));
         }
-        places.into_iter().for_each(|it| self.revisit(Spot::Place(it)));
     }
 
     pub fn revisit(&mut self, spot: Spot) {

@@ -93,8 +93,8 @@ struct Reducer {
     graph: Graph,
     steps: Vec<Step>,
     origins: Origins,
-    /// Nodes by what twins have in common. Entries of nodes that have changed since are stale.
-    twins: HashMap<TwinKey, Vec<u32>>,
+    /// A node by what it would have in common with a twin. It may have changed since.
+    twins: HashMap<TwinKey, u32>,
     dear_cost_left: usize,
 }
 
@@ -132,9 +132,10 @@ impl Reducer {
     }
 
     fn visit_place(&mut self, place: u32, is_dear: bool) {
-        if self.graph.place(place).is_gone || self.drop_twin_place(place) {
+        if self.graph.place(place).is_gone {
             return;
         }
+        self.drop_twin_place(place);
         let cost = self.agglomeration_cost(place);
         if cost > CHEAP_MAX && !is_dear {
             self.graph.put_off(place);
@@ -152,48 +153,40 @@ impl Reducer {
     }
 
     fn visit_transition(&mut self, transition: u32) {
-        if !self.graph.transition(transition).is_gone && !self.drop_twin_transition(transition) {
+        if !self.graph.transition(transition).is_gone {
+            self.drop_twin_transition(transition);
             self.drop_loop(transition);
         }
     }
 
-    fn drop_twin_place(&mut self, place: u32) -> bool {
+    fn drop_twin_place(&mut self, place: u32) {
         let graph = &self.graph;
-        let (before, after) = graph.place(place).print();
-        let is_same = |one: u32, other: u32| {
-            let (one, other) = (one as usize, other as usize);
-            graph.is_end[one] == graph.is_end[other]
-                && graph.is_stop[one] == graph.is_stop[other]
-                && graph.places[one].is_twin_of(&graph.places[other])
-        };
-        // Places that came to have no arcs at all are no twins: one may have the token.
-        if place == graph.start || graph.place(place).before.is_empty() {
-            return false;
+        let node = graph.place(place);
+        // The start has a token before anything happened. Places without producers are no twins of it.
+        if place == graph.start || node.before.is_empty() {
+            return;
         }
-        let key = (true, before, after);
-        let twin = twin_of(&mut self.twins, key, place, |other| {
-            let node = graph.place(other);
-            (!node.is_gone && other != graph.start && node.print() == (before, after))
-                .then(|| is_same(place, other))
-        });
-        let Some(twin) = twin else { return false };
-        self.steps.push(Step::DropPlace { place, twin });
-        self.graph.remove_place(place);
-        true
+        let (before, after) = node.print();
+        let Some(twin) = self.twins.insert((true, before, after), place) else { return };
+        let kind = |it: u32| (graph.is_end[it as usize], graph.is_stop[it as usize]);
+        let is_twin = twin != place && twin != graph.start && kind(twin) == kind(place);
+        if !is_twin || !graph.place(twin).is_twin_of(node) {
+            return;
+        }
+        self.steps.push(Step::DropPlace { place: twin, twin: place });
+        self.graph.remove_place(twin);
     }
 
-    fn drop_twin_transition(&mut self, transition: u32) -> bool {
-        let graph = &self.graph;
-        let print = graph.transition(transition).print();
-        let twin = twin_of(&mut self.twins, (false, print.0, print.1), transition, |other| {
-            let node = graph.transition(other);
-            (!node.is_gone && node.print() == print)
-                .then(|| node.is_twin_of(graph.transition(transition)))
-        });
-        let Some(twin) = twin else { return false };
-        self.steps.push(Step::DropTransition { transition, twin });
-        self.graph.remove_transition(transition);
-        true
+    fn drop_twin_transition(&mut self, transition: u32) {
+        let node = self.graph.transition(transition);
+        let (before, after) = node.print();
+        let twin = self.twins.insert((false, before, after), transition);
+        let Some(twin) = twin.filter(|it| *it != transition) else { return };
+        if !self.graph.transition(twin).is_twin_of(node) {
+            return;
+        }
+        self.steps.push(Step::DropTransition { transition: twin, twin: transition });
+        self.graph.remove_transition(twin);
     }
 
     /// Drops a transition that gives back what it takes, if another one shows that it can fire.
@@ -335,11 +328,9 @@ impl Reducer {
         self.origins.join(first, second, made);
         for other in [first, second] {
             if other != made {
-                let node = self.graph.transition(other);
-                let (before, after): (Vec<u32>, Vec<u32>) =
-                    (node.before.iter().collect(), node.after.iter().collect());
-                before.into_iter().for_each(|it| self.add_input(it, made));
-                after.into_iter().for_each(|it| self.add_output(made, it));
+                let node = self.graph.transition(other).clone();
+                node.before.iter().for_each(|it| self.add_input(it, made));
+                node.after.iter().for_each(|it| self.add_output(made, it));
             }
         }
         self.graph.revisit_transition(made);
@@ -362,21 +353,4 @@ impl Reducer {
             self.graph.revisit(Spot::Place(place));
         }
     }
-}
-
-/// Returns an earlier node with the same key that `is_twin` affirms, or notes this one. `is_twin`
-/// says `None` of a node that has changed since.
-fn twin_of(
-    twins: &mut HashMap<TwinKey, Vec<u32>>,
-    key: TwinKey,
-    id: u32,
-    is_twin: impl Fn(u32) -> Option<bool>,
-) -> Option<u32> {
-    let candidates = twins.entry(key).or_default();
-    candidates.retain(|it| *it != id && is_twin(*it).is_some());
-    let found = candidates.iter().copied().find(|it| is_twin(*it) == Some(true));
-    if found.is_none() {
-        candidates.push(id);
-    }
-    found
 }

@@ -6,7 +6,9 @@ mod stubborn;
 pub use full::{Exploration, explore};
 pub use stubborn::hunt;
 
+use crate::lists::Lists;
 use crate::marking::{self, Marking, States};
+use crate::net::PlaceId;
 use crate::reduce::Residue;
 use crate::workflow_net::WorkflowNet;
 
@@ -27,7 +29,7 @@ impl Limits {
     /// A search that is over before anybody notices.
     const GLANCE: Limits = Limits { states_max: 4_000, words_max: 400_000, work_max: 2_000_000 };
     /// For a shorter run to a defect that is known already.
-    const SHORTEN: Limits = Limits { states_max: 2_000, words_max: 200_000, work_max: 400_000 };
+    const SHORTEN: Limits = Limits { states_max: 1_000, words_max: 100_000, work_max: 200_000 };
 
     pub fn glance(self) -> Limits {
         self.at_most(Limits::GLANCE)
@@ -53,15 +55,15 @@ pub struct Compiled {
     pub places: Vec<u32>,
     /// The original number of each transition.
     pub transitions: Vec<u32>,
-    pub inputs: Vec<Vec<u32>>,
-    pub outputs: Vec<Vec<u32>>,
-    pub resets: Vec<Vec<u32>>,
+    pub inputs: Lists,
+    outputs: Lists,
+    resets: Lists,
     /// The transitions that take from each place.
-    pub consumers: Vec<Vec<u32>>,
+    pub consumers: Lists,
     /// The transitions that put into each place.
-    pub producers: Vec<Vec<u32>>,
+    pub producers: Lists,
     /// For each place the transitions of which it is the first input: each is looked at once.
-    led: Vec<Vec<u32>>,
+    led: Lists,
     pub start: u32,
     ends: Vec<u64>,
     stops: Vec<u64>,
@@ -72,18 +74,21 @@ pub struct Compiled {
 impl Compiled {
     pub fn of(workflow: &WorkflowNet<'_>) -> Compiled {
         let net = workflow.net;
-        let ids = |places: &[crate::net::PlaceId]| places.iter().map(|it| it.0).collect();
+        let ids = |places: &[PlaceId]| places.iter().map(|it| it.0).collect::<Vec<u32>>();
         let mut compiled = Compiled::empty(
             net.places().map(|it| it.0).collect(),
             workflow.start.0,
-            &workflow.ends.iter().map(|it| it.0).collect::<Vec<_>>(),
-            &workflow.stops.iter().map(|it| it.0).collect::<Vec<_>>(),
+            &ids(&workflow.ends),
+            &ids(&workflow.stops),
         );
         for transition in net.transitions() {
             let arcs = net.arcs(transition);
-            compiled.add(transition.0, ids(&arcs.inputs), ids(&arcs.outputs), ids(&arcs.resets));
+            compiled.transitions.push(transition.0);
+            compiled.inputs.push(arcs.inputs.iter().map(|it| it.0));
+            compiled.outputs.push(arcs.outputs.iter().map(|it| it.0));
+            compiled.resets.push(arcs.resets.iter().map(|it| it.0));
         }
-        compiled
+        compiled.index()
     }
 
     pub fn of_residue(residue: &Residue) -> Compiled {
@@ -95,9 +100,12 @@ impl Compiled {
         let mut compiled =
             Compiled::empty(residue.places.clone(), at(&residue.start), &ends, &stops);
         for (id, inputs, outputs) in &residue.transitions {
-            compiled.add(*id, all(inputs), all(outputs), Vec::new());
+            compiled.transitions.push(*id);
+            compiled.inputs.push(inputs.iter().map(at));
+            compiled.outputs.push(outputs.iter().map(at));
+            compiled.resets.push(std::iter::empty());
         }
-        compiled
+        compiled.index()
     }
 
     fn empty(places: Vec<u32>, start: u32, ends: &[u32], stops: &[u32]) -> Compiled {
@@ -110,12 +118,12 @@ impl Compiled {
         Compiled {
             places,
             transitions: Vec::new(),
-            inputs: Vec::new(),
-            outputs: Vec::new(),
-            resets: Vec::new(),
-            consumers: vec![Vec::new(); count],
-            producers: vec![Vec::new(); count],
-            led: vec![Vec::new(); count],
+            inputs: Lists::default(),
+            outputs: Lists::default(),
+            resets: Lists::default(),
+            consumers: Lists::default(),
+            producers: Lists::default(),
+            led: Lists::default(),
             start,
             ends: set(ends),
             stops: set(stops),
@@ -123,17 +131,15 @@ impl Compiled {
         }
     }
 
-    fn add(&mut self, id: u32, inputs: Vec<u32>, outputs: Vec<u32>, resets: Vec<u32>) {
-        let at = self.transitions.len() as u32;
-        self.transitions.push(id);
-        inputs.iter().for_each(|it| self.consumers[*it as usize].push(at));
-        outputs.iter().for_each(|it| self.producers[*it as usize].push(at));
-        if let Some(first) = inputs.first() {
-            self.led[*first as usize].push(at);
-        }
-        self.inputs.push(inputs);
-        self.outputs.push(outputs);
-        self.resets.push(resets);
+    /// Fills in what follows from the arcs.
+    fn index(mut self) -> Compiled {
+        let count = self.places.len();
+        let turned = |(transition, place)| (place, transition);
+        let first = |it: u32| self.inputs.get(it).first().map(|place| (*place, it));
+        self.led = Lists::of(count, (0..self.inputs.count() as u32).filter_map(first));
+        self.consumers = Lists::of(count, self.inputs.pairs().map(turned));
+        self.producers = Lists::of(count, self.outputs.pairs().map(turned));
+        self
     }
 
     pub fn first_marking(&self) -> Vec<u64> {
@@ -143,7 +149,7 @@ impl Compiled {
     }
 
     pub fn is_enabled(&self, transition: u32, marking: &Marking) -> bool {
-        self.inputs[transition as usize].iter().all(|it| marking::has(marking, *it))
+        self.inputs.get(transition).iter().all(|it| marking::has(marking, *it))
     }
 
     /// Fills `enabled`, and returns how much work that was. Nothing is enabled in a case that was
@@ -155,7 +161,7 @@ impl Compiled {
         }
         let mut work = marking.len();
         for place in marking::marked(marking) {
-            let led = &self.led[place as usize];
+            let led = self.led.get(place);
             work += led.len() + 1;
             enabled.extend(led.iter().filter(|it| self.is_enabled(**it, marking)));
         }
@@ -165,10 +171,9 @@ impl Compiled {
     /// Fires an enabled transition into `next`. A place that would get a second token is an error.
     pub fn fire(&self, transition: u32, marking: &Marking, next: &mut [u64]) -> Result<(), u32> {
         next.copy_from_slice(marking);
-        let at = transition as usize;
-        let emptied = self.inputs[at].iter().chain(&self.resets[at]);
+        let emptied = self.inputs.get(transition).iter().chain(self.resets.get(transition));
         emptied.for_each(|it| marking::take(next, *it));
-        for place in &self.outputs[at] {
+        for place in self.outputs.get(transition) {
             if marking::has(next, *place) {
                 return Err(*place);
             }

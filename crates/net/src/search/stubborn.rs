@@ -96,17 +96,17 @@ impl<'n> Chooser<'n> {
         let mut left = vec![seed];
         self.taken[seed as usize] = self.round;
         while let Some(transition) = left.pop() {
-            let inputs = &self.net.inputs[transition as usize];
+            let inputs = self.net.inputs.get(transition);
             let lacking = inputs.iter().find(|it| !marking::has(marking, **it));
             let (places, around) = match lacking {
                 Some(place) => (std::slice::from_ref(place), &self.net.producers),
                 None => {
                     set.push(transition);
-                    (&**inputs, &self.net.consumers)
+                    (inputs, &self.net.consumers)
                 }
             };
             for place in places {
-                let others = &around[*place as usize];
+                let others = around.get(*place);
                 work += others.len() + 1;
                 for other in others {
                     if std::mem::replace(&mut self.taken[*other as usize], self.round) != self.round
