@@ -2,7 +2,11 @@
 //! for inputs that blow up whoever looks at every marking, `pnml DIRECTORY [NETS]` to write nets with
 //! their verdicts for another tool (see `bench/verifier`).
 
-#![allow(clippy::disallowed_methods, clippy::print_stdout, reason = "an example measures and tells")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "an example measures and tells"
+)]
 
 use std::time::Instant;
 

@@ -189,7 +189,8 @@ impl Plain {
             let is_stopped = !marked.is_disjoint(&self.stops);
             let is_ended = is_stopped || (!marked.is_empty() && marked.is_subset(&self.ends));
             let mut is_closer = is_ended;
-            if !is_ended && self.ends.len() == 1 && !marked.is_disjoint(&self.ends) {
+            let has_one_end = self.ends.len() == 1 && self.stops.is_empty();
+            if !is_ended && has_one_end && !marked.is_disjoint(&self.ends) {
                 return Err(format!("{marking:?} has ended, and something is left"));
             }
             for (id, arcs) in self.transitions.iter().filter(|_| !is_stopped) {

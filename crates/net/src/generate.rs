@@ -235,7 +235,11 @@ pub fn scattered(dice: &mut Dice, size: usize) -> Net {
             (0..count).map(|_| places[first + dice.below(size + 1)].clone()).collect()
         };
         let (into, out) = (some(dice, 0), some(dice, 1));
-        drawing.transition(&format!("t{at}"), &into.iter().collect::<Vec<_>>(), &out.iter().collect::<Vec<_>>());
+        drawing.transition(
+            &format!("t{at}"),
+            &into.iter().collect::<Vec<_>>(),
+            &out.iter().collect::<Vec<_>>(),
+        );
     }
     drawing.finish()
 }

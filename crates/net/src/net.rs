@@ -186,6 +186,16 @@ impl NetBuilder {
         Ok(())
     }
 
+    /// Returns the transition with an id.
+    pub fn find_transition(&self, id: &str) -> Result<TransitionId, BuildError> {
+        match self.find(id)? {
+            Node::Transition(transition) => Ok(transition),
+            Node::Place(_) => {
+                Err(BuildError::PlaceToPlace { from: id.to_owned(), to: id.to_owned() })
+            }
+        }
+    }
+
     /// Lets a transition empty a place.
     pub fn reset(&mut self, transition: TransitionId, place: PlaceId) -> Result<(), BuildError> {
         self.count_arc()?;

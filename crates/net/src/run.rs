@@ -92,7 +92,8 @@ fn unsafe_place(
 
 /// Leaves of a run that reaches the only end what leads to that and to one token that is left.
 fn cut_to_leftover(workflow: &WorkflowNet<'_>, run: Vec<TransitionId>) -> Vec<TransitionId> {
-    let [end] = *workflow.ends else { return run };
+    let ([end], []) = (&*workflow.ends, &*workflow.stops) else { return run };
+    let end = *end;
     cut_to_causes(workflow, &run, |tokens| {
         let left = tokens.marked().find(|it| *it != end);
         std::iter::once((end, 1)).chain(left.map(|it| (it, 1))).collect()

@@ -65,7 +65,8 @@ impl Case<'_> {
 
     /// The transitions of the original net that never fire.
     fn dead(&self, fired: &[bool]) -> Vec<TransitionId> {
-        let alive: Vec<u32> = (0..fired.len()).filter(|it| fired[*it]).map(|it| self.id(it)).collect();
+        let alive: Vec<u32> =
+            (0..fired.len()).filter(|it| fired[*it]).map(|it| self.id(it)).collect();
         let transitions = self.workflow.net.transitions();
         let is_alive = self.reduced.lift_alive(&alive, transitions.len());
         transitions.filter(|it| !is_alive[it.index()]).collect()
@@ -150,4 +151,3 @@ impl Finding {
         }
     }
 }
-

@@ -17,17 +17,33 @@ pub enum Verdict {
 pub enum Defect {
     Structure(StructureDefect),
     /// Nothing can happen any more, and the case has not ended.
-    Deadlock { run: Run, waiting: Vec<Waiting> },
+    Deadlock {
+        run: Run,
+        waiting: Vec<Waiting>,
+    },
     /// The end can no longer be reached, though things happen for ever: those of the run from
     /// `repeats_from` on.
-    Livelock { run: Run, repeats_from: usize },
+    Livelock {
+        run: Run,
+        repeats_from: usize,
+    },
     /// An end is reached while something is left.
-    ImproperCompletion { run: Run, waiting: Vec<Waiting> },
+    ImproperCompletion {
+        run: Run,
+        waiting: Vec<Waiting>,
+    },
     /// A place gets a second token: something runs twice where once was meant.
-    LackOfSynchronisation { run: Run, place: PlaceId },
+    LackOfSynchronisation {
+        run: Run,
+        place: PlaceId,
+    },
     /// As before, and the part of the run from `repeats_from` on can be repeated, each time with
     /// more tokens.
-    Unbounded { run: Run, repeats_from: usize, place: PlaceId },
+    Unbounded {
+        run: Run,
+        repeats_from: usize,
+        place: PlaceId,
+    },
     /// Never fire, whatever happens.
     DeadTransitions(Vec<TransitionId>),
 }
@@ -138,12 +154,11 @@ impl StructureDefect {
             StructureDefect::InTheWay(place) => {
                 format!("`{}` must be first or last and is not", net.place(*place).name)
             }
-            StructureDefect::OffTheWay { places: found, transitions } => {
-                let shown = match &**transitions {
-                    [] => places(net, found),
-                    _ => names(net, transitions.iter().copied()),
-                };
-                format!("this is on no way from the start to an end: {shown}")
+            StructureDefect::Unreachable { places: found, transitions } => {
+                format!("nothing leads from the start to {}", nodes(net, found, transitions))
+            }
+            StructureDefect::NoWayOut { places: found, transitions } => {
+                format!("nothing leads to an end from {}", nodes(net, found, transitions))
             }
         }
     }
@@ -155,9 +170,9 @@ impl std::fmt::Display for Unknown {
             Unknown::Budget { states } => {
                 write!(f, "the search was cut off after {states} markings, without a defect so far")
             }
-            Unknown::NotReplayed { .. } => {
-                f.write_str("a defect was found that cannot be replayed, which is a bug of the verifier")
-            }
+            Unknown::NotReplayed { .. } => f.write_str(
+                "a defect was found that cannot be replayed, which is a bug of the verifier",
+            ),
         }
     }
 }
@@ -168,11 +183,22 @@ const NAMES_MAX: usize = 5;
 fn waits(waiting: &[Waiting], net: &Net) -> String {
     let Some(first) = waiting.first() else { return String::new() };
     let name = &net.transition(first.transition).name;
-    format!(": `{name}` has {} and waits for {}", places(net, &first.has), places(net, &first.lacks))
+    format!(
+        ": `{name}` has {} and waits for {}",
+        places(net, &first.has),
+        places(net, &first.lacks)
+    )
 }
 
 fn places(net: &Net, places: &[PlaceId]) -> String {
     list(places.iter().map(|it| net.place(*it).name.as_str()))
+}
+
+fn nodes(net: &Net, found: &[PlaceId], transitions: &[TransitionId]) -> String {
+    if found.is_empty() {
+        return names(net, transitions.iter().copied());
+    }
+    places(net, found)
 }
 
 fn names(net: &Net, transitions: impl Iterator<Item = TransitionId>) -> String {

@@ -26,8 +26,16 @@ pub enum StructureDefect {
     SeveralSinks(Vec<PlaceId>),
     /// A place that must be first or last and is not.
     InTheWay(PlaceId),
-    /// On no way from the start to an end.
-    OffTheWay { places: Vec<PlaceId>, transitions: Vec<TransitionId> },
+    /// Nothing leads there from the start.
+    Unreachable {
+        places: Vec<PlaceId>,
+        transitions: Vec<TransitionId>,
+    },
+    /// Nothing leads from there to an end: who gets there goes round for ever, or stays.
+    NoWayOut {
+        places: Vec<PlaceId>,
+        transitions: Vec<TransitionId>,
+    },
 }
 
 impl<'n> WorkflowNet<'n> {
@@ -56,15 +64,20 @@ impl<'n> WorkflowNet<'n> {
         let after = reach(net, [self.start], &around.consumers, |it| &net.arcs(it).outputs);
         let last = self.ends.iter().chain(&self.stops).copied();
         let before = reach(net, last, &around.producers, |it| &net.arcs(it).inputs);
-        let is_off = |at: usize| !(after.0[at] && before.0[at]);
-        let places: Vec<PlaceId> = net.places().filter(|it| is_off(it.index())).collect();
-        let is_off = |at: usize| !(after.1[at] && before.1[at]);
-        let transitions: Vec<TransitionId> =
-            net.transitions().filter(|it| is_off(it.index())).collect();
-        if places.is_empty() && transitions.is_empty() {
-            return Ok(());
+        let missing = |(seen_places, seen_transitions): &(Vec<bool>, Vec<bool>)| {
+            let places = net.places().filter(|it| !seen_places[it.index()]);
+            let transitions = net.transitions().filter(|it| !seen_transitions[it.index()]);
+            (places.collect::<Vec<_>>(), transitions.collect::<Vec<_>>())
+        };
+        let (places, transitions) = missing(&after);
+        if !places.is_empty() || !transitions.is_empty() {
+            return Err(StructureDefect::Unreachable { places, transitions });
         }
-        Err(StructureDefect::OffTheWay { places, transitions })
+        let (places, transitions) = missing(&before);
+        if !places.is_empty() || !transitions.is_empty() {
+            return Err(StructureDefect::NoWayOut { places, transitions });
+        }
+        Ok(())
     }
 }
 
@@ -76,12 +89,12 @@ struct Around {
 
 impl Around {
     fn of(net: &Net) -> Around {
-        let made = net.transitions().flat_map(|it| {
-            net.arcs(it).outputs.iter().map(move |place| (place.0, it.0))
-        });
-        let taken = net.transitions().flat_map(|it| {
-            net.arcs(it).inputs.iter().map(move |place| (place.0, it.0))
-        });
+        let made = net
+            .transitions()
+            .flat_map(|it| net.arcs(it).outputs.iter().map(move |place| (place.0, it.0)));
+        let taken = net
+            .transitions()
+            .flat_map(|it| net.arcs(it).inputs.iter().map(move |place| (place.0, it.0)));
         let count = net.places().len();
         Around { producers: Lists::of(count, made), consumers: Lists::of(count, taken) }
     }

@@ -107,7 +107,8 @@ fn holds(seed: u64, net: &Net, workflow: &WorkflowNet<'_>, defect: &Defect, trut
         let mut marking = vec![0; net.places().len()];
         marking[workflow.start.index()] = 1;
         for transition in run {
-            marking = oracle::fire(net, *transition, &marking).unwrap_or_else(|| panic!("{}", context()));
+            marking =
+                oracle::fire(net, *transition, &marking).unwrap_or_else(|| panic!("{}", context()));
         }
         marking
     };

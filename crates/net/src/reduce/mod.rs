@@ -209,9 +209,8 @@ impl Reducer {
             return Some(Vec::new());
         }
         let place = self.graph.place(node.before.iter().next()?);
-        let takes_the_same = |it: &u32| {
-            *it != transition && self.graph.transition(*it).before.equals(&node.before)
-        };
+        let takes_the_same =
+            |it: &u32| *it != transition && self.graph.transition(*it).before.equals(&node.before);
         if let Some(witness) = place.after.iter().find(takes_the_same) {
             return Some(vec![witness]);
         }
@@ -241,7 +240,8 @@ impl Reducer {
         let keeps = self.kept_by_size(place)?;
         let consumers = || node.after.iter().map(|it| graph.transition(it));
         let takes_only_this = consumers().all(|it| it.before.only() == Some(place));
-        let stops = node.before.iter().chain(node.after.iter()).any(|it| graph.stopping[it as usize]);
+        let stops =
+            node.before.iter().chain(node.after.iter()).any(|it| graph.stopping[it as usize]);
         if !takes_only_this || stops || consumers().any(|it| it.after.is_empty()) {
             return None;
         }

@@ -67,7 +67,7 @@ pub struct Compiled {
     pub start: u32,
     ends: Vec<u64>,
     stops: Vec<u64>,
-    /// The only end, if there is one: then a token there must be the last one.
+    /// The only way to end, if there is one: then a token there must be the last one.
     pub only_end: Option<u32>,
 }
 
@@ -93,7 +93,8 @@ impl Compiled {
 
     pub fn of_residue(residue: &Residue) -> Compiled {
         let at = |place: &u32| {
-            residue.places.binary_search(place).expect("an arc leads to a place that is left") as u32
+            residue.places.binary_search(place).expect("an arc leads to a place that is left")
+                as u32
         };
         let all = |places: &[u32]| places.iter().map(at).collect::<Vec<u32>>();
         let (ends, stops) = (all(&residue.ends), all(&residue.stops));
@@ -127,7 +128,7 @@ impl Compiled {
             start,
             ends: set(ends),
             stops: set(stops),
-            only_end: if ends.len() == 1 { ends.first().copied() } else { None },
+            only_end: ends.first().copied().filter(|_| ends.len() == 1 && stops.is_empty()),
         }
     }
 
