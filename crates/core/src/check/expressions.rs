@@ -19,12 +19,13 @@ use crate::source::Problem;
 const UNUSED_VARIABLE: &str = "SF1124";
 const HIDDEN_ITEM: &str = "SF1114";
 
-pub(super) fn check(
-    definition: &Definition,
-    outline: &Outline<'_>,
+/// Returns what is seen at each level, for those who look further.
+pub(super) fn check<'a>(
+    definition: &'a Definition,
+    outline: &'a Outline<'a>,
     context: &CheckContext,
     problems: &mut Vec<Problem>,
-) {
+) -> Scopes<'a> {
     let known = Known::new(definition, outline, context);
     let reader = Reader::new(Scopes::new(outline, known));
     let mut walk = Walk { definition, outline, reader };
@@ -36,10 +37,11 @@ pub(super) fn check(
         }
     }
     walk.top();
-    let Reader { problems: found, reads, used, .. } = walk.reader;
+    let Reader { problems: found, reads, used, scopes } = walk.reader;
     problems.extend(found);
     order::check(outline, reads, problems);
     unused_variables(definition, outline, &used, problems);
+    scopes
 }
 
 struct Walk<'a> {

@@ -10,7 +10,7 @@ use crate::expr::{FieldType, MapType, Type};
 use crate::kind_schema::output_schema;
 use crate::plan::is_built_in;
 
-pub(super) struct Known {
+pub(crate) struct Known {
     pub input: Type,
     pub run: Type,
     pub error: Type,

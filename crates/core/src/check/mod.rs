@@ -35,8 +35,11 @@ use crate::parse::parse;
 use crate::plan::Plan;
 use crate::schema::Schema;
 use crate::source::{self, Node, Problem, ReadOptions};
+use crate::verify::{Proofs, Subject, verify};
 
-use outline::Outline;
+pub(crate) use outline::{Outline, Placed, Role, Shape};
+pub(crate) use scope::Scopes;
+pub(crate) use site::{Seen, Site};
 
 /// The schema of the input is itself not valid.
 const INVALID_SCHEMA: &str = "SF1110";
@@ -53,6 +56,9 @@ pub struct CheckContext {
     /// Names of the databases that `sql` may use.
     pub databases: Option<Vec<String>>,
     pub secrets: Option<Vec<String>>,
+    /// Leaves out the proofs: a definition that a store gives back was proved when it was put
+    /// there, and is not held to what a newer verifier finds.
+    pub proved_before: bool,
 }
 
 /// A handler and the JSON Schemas of what it takes and gives.
@@ -94,6 +100,8 @@ pub struct Checked {
     pub plan: Option<Arc<Plan>>,
     /// All problems at once, by place.
     pub problems: Vec<Problem>,
+    /// None if a problem kept the plan from being made, or no proof was asked for.
+    pub proofs: Option<Arc<Proofs>>,
 }
 
 /// One document of a source.
@@ -105,6 +113,7 @@ pub struct CheckedDocument {
     pub plan: Option<Arc<Plan>>,
     /// All problems at once, by place.
     pub problems: Vec<Problem>,
+    pub proofs: Option<Arc<Proofs>>,
     /// Hash of the canonical JSON; None if there is no document at all.
     pub hash: Option<Digest>,
 }
@@ -115,7 +124,13 @@ pub fn check_source(source: &[u8], context: &CheckContext) -> Vec<CheckedDocumen
     let reading = source::read(source, &options);
     let mut problems = reading.problems;
     if reading.documents.is_empty() {
-        return vec![CheckedDocument { definition: None, plan: None, problems, hash: None }];
+        return vec![CheckedDocument {
+            definition: None,
+            plan: None,
+            problems,
+            proofs: None,
+            hash: None,
+        }];
     }
     // From the last on, so that each document takes the problems from its start on.
     let mut checked: Vec<CheckedDocument> = Vec::new();
@@ -136,12 +151,12 @@ fn document(
 ) -> CheckedDocument {
     let (definition, found) = parse(origin.root, options);
     problems.extend(found);
-    let mut plan = None;
+    let (mut plan, mut proofs) = (None, None);
     if let Some(definition) = &definition {
-        Checked { plan, problems } = check_further(definition, &origin, context, problems);
+        Checked { plan, problems, proofs } = check_further(definition, &origin, context, problems);
     }
     sort(&mut problems);
-    CheckedDocument { definition, plan, problems, hash: Some(origin.hash()) }
+    CheckedDocument { definition, plan, problems, proofs, hash: Some(origin.hash()) }
 }
 
 /// Checks a definition in which [`parse`] found no error, and makes its plan.
@@ -164,12 +179,22 @@ fn check_further(
     graph::check(&outline, &mut problems);
     machine::check(definition, &outline, &mut problems);
     work::check(definition, &outline, context, &mut problems);
-    expressions::check(definition, &outline, context, &mut problems);
+    let scopes = expressions::check(definition, &outline, context, &mut problems);
     let input = input_schema(definition, origin, &mut problems);
     sort(&mut problems);
+    if problems.iter().any(Problem::is_error) {
+        return Checked { plan: None, problems, proofs: None };
+    }
+    let plan = Arc::new(build::plan(definition, &outline, input, origin));
+    if context.proved_before {
+        return Checked { plan: Some(plan), problems, proofs: None };
+    }
+    let subject = Subject { definition, outline: &outline, plan: &plan, scopes: &scopes, context };
+    let proofs = verify(&subject);
+    problems.extend(proofs.findings.iter().map(|it| it.problem.clone()));
+    sort(&mut problems);
     let is_sound = !problems.iter().any(Problem::is_error);
-    let plan = is_sound.then(|| Arc::new(build::plan(definition, &outline, input, origin)));
-    Checked { plan, problems }
+    Checked { plan: is_sound.then_some(plan), problems, proofs: Some(Arc::new(proofs)) }
 }
 
 fn input_schema(

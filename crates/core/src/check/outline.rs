@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use crate::definition::{Composite, Definition, Graph, Machine, State, Task, Work};
 use crate::plan::{CompositeId, NodeId};
 
-pub(super) struct Outline<'a> {
+pub(crate) struct Outline<'a> {
     pub levels: Vec<Level<'a>>,
     pub nodes: Vec<Placed<'a>>,
     pub on_failure: Option<CompositeId>,
@@ -14,7 +14,7 @@ pub(super) struct Outline<'a> {
 }
 
 /// A composite: what stands at one level of nesting.
-pub(super) struct Level<'a> {
+pub(crate) struct Level<'a> {
     pub shape: Shape<'a>,
     pub role: Role,
     pub first: u32,
@@ -26,7 +26,7 @@ pub(super) struct Level<'a> {
 }
 
 #[derive(Clone, Copy)]
-pub(super) enum Shape<'a> {
+pub(crate) enum Shape<'a> {
     Graph(&'a Graph),
     Machine(&'a Machine),
     /// The one task that `compensate` describes.
@@ -34,7 +34,7 @@ pub(super) enum Shape<'a> {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
+pub(crate) enum Role {
     Body,
     /// The work of the task.
     Work(NodeId),
@@ -55,7 +55,7 @@ impl Role {
 }
 
 /// A task and its place.
-pub(super) struct Placed<'a> {
+pub(crate) struct Placed<'a> {
     pub task: &'a Task,
     pub state: Option<&'a State>,
     pub level: CompositeId,

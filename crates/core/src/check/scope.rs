@@ -9,7 +9,7 @@ use super::site::Site;
 use crate::expr::{FieldType, MapType, Type};
 use crate::plan::{CompositeId, NodeId, ROOT};
 
-pub(super) struct Scopes<'a> {
+pub(crate) struct Scopes<'a> {
     pub outline: &'a Outline<'a>,
     pub known: Known,
     views: Vec<View>,

@@ -18,7 +18,7 @@ pub(super) const ROOTS: [&str; 10] =
     ["input", "vars", "tasks", "item", "index", "event", "error", "output", "run", "secrets"];
 
 #[derive(Clone, Copy)]
-pub(super) struct Site {
+pub(crate) struct Site {
     /// The composite whose names are seen, with those around it.
     pub level: CompositeId,
     pub tasks: Seen,
@@ -35,7 +35,7 @@ pub(super) struct Site {
 
 /// Which tasks an expression may read.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Seen {
+pub(crate) enum Seen {
     None,
     /// All of the top level: they have ended, one way or other.
     All,

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::ast::{Literal, Logic, Node, NodeKind, Select};
+use super::ast::{Binary, Literal, Logic, Node, NodeKind, Select};
 
 /// A path that an expression reads, such as `tasks.pay.output.id`, as long as it can be told
 /// without evaluating: `input.items[index].price` reads `input.items`.
@@ -13,8 +13,10 @@ pub struct Reference {
     pub segments: Vec<String>,
     /// Bytes of the expression's source.
     pub span: Range<usize>,
-    /// The expression copes with the absence of this path: it stands in `has` or `default`, or it
-    /// is used only where a `has` of the path, or of a part of it, is true.
+    /// The expression copes with the absence of this path: it stands in `has` or `default`, it is
+    /// a task's whole output that is compared with `null`, or it is used only where a `has` of the path, or of a part of it, is
+    /// true, where such a part is not `null`, or where the task that it is an output of is known to
+    /// have completed.
     pub guarded: bool,
 }
 
@@ -50,6 +52,10 @@ impl<'e> Collector<'e> {
             NodeKind::Default { value, fallback } => {
                 self.visit(value, true);
                 self.visit(fallback, guarded);
+            }
+            NodeKind::Binary { operator: Binary::Equal | Binary::NotEqual, left, right } => {
+                self.visit(left, guarded || (is_null(right) && may_be_null(left)));
+                self.visit(right, guarded || (is_null(left) && may_be_null(right)));
             }
             NodeKind::Logic { operator, operands } => {
                 self.visit_logic(*operator, operands, guarded);
@@ -137,6 +143,11 @@ fn extend<'e>(operand: &'e Node, field: &'e str) -> Option<Path<'e>> {
     Some(path)
 }
 
+/// Returns the root and the fields below it, if a node is a path all the way to its root.
+pub(crate) fn path_of(node: &Node) -> Option<(&str, Vec<&str>)> {
+    path(node).map(|it| (it.root, it.segments))
+}
+
 /// Returns the paths that are there if `condition` evaluates to `outcome`.
 fn present_if(condition: &Node, outcome: bool) -> Vec<Path<'_>> {
     match &condition.kind {
@@ -147,6 +158,42 @@ fn present_if(condition: &Node, outcome: bool) -> Vec<Path<'_>> {
         NodeKind::Logic { operator, operands } if outcome == (*operator == Logic::And) => {
             operands.iter().flat_map(|it| present_if(it, outcome)).collect()
         }
+        NodeKind::Binary { operator: Binary::Equal, left, right } if outcome => {
+            [(left, right), (right, left)]
+                .into_iter()
+                .filter_map(|(a, b)| completed(a, b))
+                .collect()
+        }
+        NodeKind::Binary { operator: Binary::NotEqual, left, right } if outcome => {
+            not_null(left, right)
+        }
+        NodeKind::Binary { operator: Binary::Equal, left, right } => not_null(left, right),
         _ => Vec::new(),
     }
+}
+
+/// Returns the output of the task whose status is compared with `completed`.
+fn completed<'e>(status: &'e Node, value: &Node) -> Option<Path<'e>> {
+    let NodeKind::Literal(Literal::String(text)) = &value.kind else { return None };
+    let mut path = path(status).filter(|it| it.root == "tasks" && &**text == "completed")?;
+    match path.segments[..] {
+        [_, "status"] => path.segments[1] = "output",
+        _ => return None,
+    }
+    Some(path)
+}
+
+fn not_null<'e>(left: &'e Node, right: &'e Node) -> Vec<Path<'e>> {
+    let sides = [(left, right), (right, left)].into_iter();
+    sides.filter(|(_, other)| is_null(other)).filter_map(|(side, _)| path(side)).collect()
+}
+
+/// Whether a node is the output or the error of a task, which is `null` where there is none.
+fn may_be_null(node: &Node) -> bool {
+    path(node)
+        .is_some_and(|it| it.root == "tasks" && matches!(it.segments[..], [_, "output" | "error"]))
+}
+
+fn is_null(node: &Node) -> bool {
+    matches!(node.kind, NodeKind::Literal(Literal::Null))
 }

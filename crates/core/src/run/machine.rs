@@ -282,7 +282,7 @@ impl Run {
     }
 
     /// Returns every machine that is going on and its current state, the innermost first.
-    pub(super) fn current_states(&self) -> Vec<(ScopeId, TaskId)> {
+    pub(crate) fn current_states(&self) -> Vec<(ScopeId, TaskId)> {
         let scopes = (0..self.state.scopes.len() as u32).rev().map(ScopeId);
         scopes
             .filter(|it| self.is_going_on(*it))

@@ -47,6 +47,33 @@ fn guards_are_seen() {
 }
 
 #[test]
+fn a_status_guards_the_output() {
+    check(
+        "tasks.a.status == 'completed' ? tasks.a.output.x : 0",
+        &["tasks.a.status", "tasks.a.output.x?"],
+    );
+    check(
+        "'completed' == tasks.a.status && tasks.a.output.x > 1",
+        &["tasks.a.status", "tasks.a.output.x?"],
+    );
+    check(
+        "tasks.a.status == 'failed' ? tasks.a.output.x : 0",
+        &["tasks.a.status", "tasks.a.output.x"],
+    );
+    check("tasks.b.status == 'completed' && tasks.a.output", &["tasks.b.status", "tasks.a.output"]);
+    check(
+        "tasks.a.output != null && tasks.a.output.x > 1",
+        &["tasks.a.output?", "tasks.a.output.x?"],
+    );
+    check(
+        "tasks.a.output == null || tasks.a.output.x > 1",
+        &["tasks.a.output?", "tasks.a.output.x?"],
+    );
+    check("tasks.a.output.x == null", &["tasks.a.output.x"]);
+    check("input.x == null", &["input.x"]);
+}
+
+#[test]
 fn spans_cover_the_path() {
     let source = "1 + tasks.pay.output.id";
     let references = Expr::parse(source).unwrap().references();

@@ -5,6 +5,7 @@
 //! templates.
 
 mod reader;
+mod shape;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -20,6 +21,8 @@ use super::scope::Scope;
 use super::types::{Type, TypeScope};
 use super::value::Value;
 use super::{Expr, json};
+
+pub use shape::Shape;
 
 /// A JSON value with expressions inside. Cheap to clone.
 #[derive(Clone, Debug)]

@@ -1,0 +1,119 @@
+//! What the verifier answers.
+
+use super::property::Property;
+use crate::simulate::Counterexample;
+use crate::source::Problem;
+
+/// An answer about one thing: a task, a pair of tasks, a list of transitions, or the whole.
+#[derive(Clone, Debug)]
+pub struct Proof {
+    pub property: Property,
+    /// The path of a task or state, or two joined by ` | `; empty for the whole definition.
+    pub subject: String,
+    pub verdict: Verdict,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// In every execution. `assuming` names what the proof takes for granted, such as that handlers
+    /// heed their time-outs; `bound` a bound that was found, such as `at most 13 attempts`.
+    Proved { assuming: Vec<String>, bound: Option<String> },
+    /// In some execution not; the [`Finding`] at this place in [`Proofs::findings`] shows it.
+    Refuted { finding: usize },
+    /// Neither; the reason, and what would settle it.
+    Unknown { reason: String },
+}
+
+/// A problem that the verifier found, and the execution that shows it.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    pub property: Property,
+    pub problem: Problem,
+    /// What happens, step by step, in the words of the definition. Empty where the place says it
+    /// all.
+    pub trace: Vec<String>,
+    /// The execution, to be replayed. None where nothing need be shown, such as for what never
+    /// happens, and where the replay failed.
+    pub counterexample: Option<Box<Counterexample>>,
+}
+
+/// Whether something can happen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer<T> {
+    /// In this execution.
+    Yes(T),
+    /// In none.
+    No,
+    /// It could not be told, for this reason.
+    Unknown(String),
+}
+
+impl<T> Answer<T> {
+    pub fn is_no(&self) -> bool {
+        matches!(self, Answer::No)
+    }
+}
+
+/// All that was found out about a plan.
+#[derive(Clone, Debug, Default)]
+pub struct Proofs {
+    pub proofs: Vec<Proof>,
+    pub findings: Vec<Finding>,
+}
+
+impl Proofs {
+    /// Notes that a property holds for a subject.
+    pub fn prove(&mut self, property: Property, subject: impl Into<String>) {
+        let verdict = Verdict::Proved { assuming: Vec::new(), bound: None };
+        self.proofs.push(Proof { property, subject: subject.into(), verdict });
+    }
+
+    /// Notes that a property holds under assumptions, perhaps with a bound.
+    pub fn prove_assuming(
+        &mut self,
+        property: Property,
+        subject: impl Into<String>,
+        assuming: Vec<String>,
+        bound: Option<String>,
+    ) {
+        let verdict = Verdict::Proved { assuming, bound };
+        self.proofs.push(Proof { property, subject: subject.into(), verdict });
+    }
+
+    /// Notes that a property does not hold.
+    pub fn refute(&mut self, subject: impl Into<String>, finding: Finding) {
+        let verdict = Verdict::Refuted { finding: self.findings.len() };
+        self.proofs.push(Proof { property: finding.property, subject: subject.into(), verdict });
+        self.findings.push(finding);
+    }
+
+    /// Notes that it could not be told whether a property holds.
+    pub fn leave_open(
+        &mut self,
+        property: Property,
+        subject: impl Into<String>,
+        reason: impl Into<String>,
+    ) {
+        let verdict = Verdict::Unknown { reason: reason.into() };
+        self.proofs.push(Proof { property, subject: subject.into(), verdict });
+    }
+
+    /// Adds what another part found out.
+    pub fn extend(&mut self, other: Proofs) {
+        let before = self.findings.len();
+        self.findings.extend(other.findings);
+        self.proofs.extend(other.proofs.into_iter().map(|mut it| {
+            if let Verdict::Refuted { finding } = &mut it.verdict {
+                *finding += before;
+            }
+            it
+        }));
+    }
+}
+
+impl Finding {
+    /// A finding that its place alone explains.
+    pub fn at(property: Property, problem: Problem) -> Finding {
+        Finding { property, problem, trace: Vec::new(), counterexample: None }
+    }
+}

@@ -1,0 +1,258 @@
+//! Graphs: every task of a graph is decided exactly once, and how does not depend on the order in
+//! which others end (docs/semantics.md, determinacy). So a graph has no state space: it is a
+//! boolean circuit over what the outside does, and a question about it is one about that circuit.
+//!
+//! A question is first put to many scenarios at once, then to the structure of the circuit, and at
+//! last to a SAT solver, on the part that matters.
+//!
+//! | file | answers |
+//! |---|---|
+//! | `circuit` | gates, and many scenarios at once |
+//! | `encode`, `ends`, `conditions` | a plan as a circuit |
+//! | `solve` | can these hold together |
+//! | `reach`, `reads`, `failures` | the properties |
+
+mod circuit;
+mod conditions;
+mod encode;
+mod ends;
+mod example;
+mod failures;
+mod names;
+mod reach;
+mod reads;
+mod solve;
+mod trace;
+
+use std::cell::{Cell, OnceCell};
+use std::collections::HashSet;
+
+use super::Subject;
+use super::confirm::{confirm, replays_max};
+use super::finding::{Answer, Finding, Proofs};
+use super::property::Property;
+use crate::plan::{NodeId, ROOT};
+use crate::simulate::Expected;
+use circuit::{Circuit, Lit, Scenarios};
+use conditions::{Conditions, Guard, PathValue};
+use encode::{Encoded, Outcomes};
+use example::Fields;
+use solve::{Model, Solved};
+
+/// Gates that all questions about a plan may involve together, counted each time.
+const WORK_MAX: usize = 20_000_000;
+/// Tasks before one whose conditions are looked at.
+const INEXACT_TASKS_MAX: usize = 2_000;
+/// Gates that are looked at before the solver is asked.
+const STRUCTURE_GATES_MAX: usize = 2_000;
+
+/// Something that may be true of a task in an execution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fact {
+    /// Its work starts.
+    Runs(NodeId),
+    Completes(NodeId),
+    Fails(NodeId),
+    /// It was decided in another way than by completing.
+    NotCompleted(NodeId),
+    /// It fails its graph.
+    Fatal(NodeId),
+}
+
+impl Fact {
+    fn node(self) -> NodeId {
+        match self {
+            Fact::Runs(id)
+            | Fact::Completes(id)
+            | Fact::Fails(id)
+            | Fact::NotCompleted(id)
+            | Fact::Fatal(id) => id,
+        }
+    }
+}
+
+/// What happens in one execution, as far as it matters to what was asked.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Scenario {
+    /// How tasks end, in an order in which they can.
+    pub ends: Vec<(NodeId, End)>,
+    /// Values of paths that decide conditions, such as `input.total` is 0.
+    pub values: Vec<PathValue>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Completed,
+    Failed,
+    /// Its condition cannot be evaluated.
+    Broken,
+    Skipped,
+    /// It has not ended when that matters.
+    Open,
+}
+
+impl Scenario {
+    /// All that matters is how one task ends.
+    fn of(id: NodeId, end: End) -> Scenario {
+        Scenario { ends: vec![(id, end)], values: Vec::new() }
+    }
+}
+
+/// Asks the properties of graphs.
+pub(super) fn verify(subject: &Subject<'_>, flow: &Flow, proofs: &mut Proofs) {
+    for property in [Property::OptionToComplete, Property::ProperCompletion, Property::OnceOnly] {
+        let assuming = vec![
+            "handlers return, or have a time-out".to_owned(),
+            "what is waited for comes, or has a time-out".to_owned(),
+        ];
+        proofs.prove_assuming(property, "", assuming, None);
+    }
+    reach::verify(subject, flow, proofs);
+    reads::verify(subject, flow, proofs);
+    failures::verify(subject, flow, proofs);
+}
+
+/// The graphs of a plan as one circuit, to be asked.
+pub(crate) struct Flow {
+    encoded: Encoded,
+    scenarios: Scenarios,
+    /// What matters to each task, by node.
+    before: Vec<Vec<NodeId>>,
+    work_left: Cell<usize>,
+    replays_left: Cell<usize>,
+    /// The fields of outputs that anything reads, by task; found out once they are needed.
+    fields: OnceCell<Fields>,
+}
+
+impl Flow {
+    pub fn new(subject: &Subject<'_>) -> Flow {
+        let encoded = encode::encode(subject);
+        let scenarios = Scenarios::new(&encoded.circuit);
+        let before = trace::before(subject.plan);
+        let (work_left, replays_left) = (Cell::new(WORK_MAX), Cell::new(replays_max(subject)));
+        Flow { encoded, scenarios, before, work_left, replays_left, fields: OnceCell::new() }
+    }
+
+    /// Asks whether facts can all be true in one execution. Only tasks of graphs can be asked
+    /// about; a graph inside of a machine is taken to be entered.
+    pub fn can(&self, facts: &[Fact]) -> Answer<Scenario> {
+        let all: Vec<Lit> = facts.iter().flat_map(|it| self.lits(*it)).collect();
+        let asked: Vec<NodeId> = facts.iter().map(|it| it.node()).collect();
+        self.solve(&all, &asked)
+    }
+
+    fn conditions(&self) -> &Conditions {
+        &self.encoded.conditions
+    }
+
+    /// Replays a scenario, while there are few enough findings for that.
+    fn confirm(
+        &self,
+        subject: &Subject<'_>,
+        mut finding: Finding,
+        scenario: &Scenario,
+        expected: Expected,
+    ) -> Finding {
+        finding.trace = self.trace(subject, scenario);
+        let Some(left) = self.replays_left.get().checked_sub(1) else { return finding };
+        self.replays_left.set(left);
+        let fields = self.fields.get_or_init(|| example::fields(subject));
+        let example = example::example(subject, fields, finding.property, scenario, expected);
+        confirm(subject, finding, example)
+    }
+
+    fn circuit(&self) -> &Circuit {
+        &self.encoded.circuit
+    }
+
+    fn outcomes(&self, id: NodeId) -> &Outcomes {
+        &self.encoded.outcomes[id.0 as usize]
+    }
+
+    fn lits(&self, fact: Fact) -> Vec<Lit> {
+        let of = |id: NodeId| self.outcomes(id);
+        match fact {
+            Fact::Runs(id) => vec![of(id).alive, of(id).runs],
+            Fact::Completes(id) => vec![of(id).alive, of(id).completes],
+            Fact::Fails(id) => vec![of(id).alive, of(id).fails],
+            Fact::NotCompleted(id) => vec![!of(id).completes],
+            Fact::Fatal(id) => vec![of(id).alive, of(id).fatal],
+        }
+    }
+
+    /// Asks whether the main part can complete without a task having done so.
+    fn can_end_without(&self, id: NodeId) -> Answer<Scenario> {
+        let broken = self.encoded.broken.get(&ROOT).copied().unwrap_or(Lit::FALSE);
+        self.solve(&[!broken, !self.outcomes(id).completes], &[id])
+    }
+
+    /// Asks whether the main part can complete though a task failed.
+    fn can_hide(&self, id: NodeId) -> Answer<Scenario> {
+        let broken = self.encoded.broken.get(&ROOT).copied().unwrap_or(Lit::FALSE);
+        let outcomes = self.outcomes(id);
+        self.solve(&[!broken, outcomes.alive, outcomes.fails], &[id])
+    }
+
+    /// Returns all tasks of graphs, each after what it needs.
+    fn order(&self) -> impl Iterator<Item = NodeId> {
+        self.encoded.order.iter().copied()
+    }
+
+    /// Returns why an answer about a task may be a possibility that does not exist: a condition
+    /// before it that is beyond exact decision.
+    fn inexact(&self, subject: &Subject<'_>, id: NodeId) -> Option<String> {
+        let conditions = &self.encoded.conditions;
+        if conditions.is_exact() {
+            return None;
+        }
+        let mut seen: HashSet<NodeId> = [id].into();
+        let mut todo = vec![id];
+        while let Some(at) = todo.pop() {
+            if let Some(reason) = conditions.inexact(at) {
+                return Some(format!("the condition of `{}`: {reason}", subject.name(at)));
+            }
+            if seen.len() > INEXACT_TASKS_MAX {
+                return Some("a condition somewhere before it is not decided exactly".to_owned());
+            }
+            todo.extend(self.before[at.0 as usize].iter().copied().filter(|it| seen.insert(*it)));
+        }
+        None
+    }
+
+    fn guard(&self, id: NodeId) -> Guard {
+        self.encoded.conditions.get(id)
+    }
+
+    /// Asks whether literals can all be true in one scenario, and tells what becomes in it of the
+    /// tasks that matter to those that were asked about.
+    fn solve(&self, all: &[Lit], asked: &[NodeId]) -> Answer<Scenario> {
+        if let Some(at) = self.scenarios.find(all) {
+            return Answer::Yes(self.scenario(asked, |lit| self.scenarios.value(at, lit)));
+        }
+        if all.iter().any(|it| self.circuit().follows(!*it, all, STRUCTURE_GATES_MAX)) {
+            return Answer::No;
+        }
+        match self.ask_solver(all) {
+            Solved::Can(model) => Answer::Yes(self.scenario(asked, |lit| value(&model, lit))),
+            Solved::Cannot => Answer::No,
+            Solved::Open(reason) => Answer::Unknown(reason),
+        }
+    }
+
+    fn ask_solver(&self, all: &[Lit]) -> Solved {
+        let Some(left) = self.work_left.get().checked_sub(self.circuit().gates().len().min(10_000))
+        else {
+            return Solved::Open("the definition raises too many hard questions".to_owned());
+        };
+        self.work_left.set(left);
+        solve::solve(self.circuit(), all)
+    }
+}
+
+fn value(model: &Model, lit: Lit) -> bool {
+    match lit {
+        Lit::TRUE => true,
+        Lit::FALSE => false,
+        _ => model.get(&lit.gate()).is_some_and(|it| *it != lit.is_negated()),
+    }
+}

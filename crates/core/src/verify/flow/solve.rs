@@ -1,0 +1,127 @@
+//! Whether facts can hold together: a scenario that was tried, a proof by taking conjunctions
+//! apart, or a SAT solver on the part of the circuit that matters.
+
+use std::collections::HashMap;
+
+use batsat::{ClauseKind, SolverInterface as _, lbool};
+
+use super::circuit::{Circuit, Gate, Lit};
+
+/// Conflicts after which a question stays open.
+const CONFLICTS_MAX: u64 = 20_000;
+/// Gates that one question may involve.
+const CONE_GATES_MAX: usize = 200_000;
+
+/// The values of the gates that matter to a question; all others are free.
+pub(super) type Model = HashMap<usize, bool>;
+
+#[derive(Debug)]
+pub(super) enum Solved {
+    Can(Model),
+    Cannot,
+    /// The budget was not enough.
+    Open(String),
+}
+
+/// The clauses of a question, for solvers: variables from 1, as in DIMACS.
+#[derive(Debug)]
+pub(super) struct Clauses {
+    pub variables: i32,
+    pub clauses: Vec<Vec<i32>>,
+    gates: Vec<usize>,
+}
+
+/// Counts what the solver learns, and stops it when it has learnt enough in vain.
+#[derive(Default)]
+struct Patience {
+    conflicts: u64,
+}
+
+impl batsat::Callbacks for Patience {
+    fn on_new_clause(&mut self, _: &[batsat::Lit], kind: ClauseKind) {
+        self.conflicts += u64::from(kind == ClauseKind::Learnt);
+    }
+
+    fn stop(&self) -> bool {
+        self.conflicts > CONFLICTS_MAX
+    }
+}
+
+/// Asks whether all of these literals can be true together.
+pub(super) fn solve(circuit: &Circuit, all: &[Lit]) -> Solved {
+    let Some(clauses) = clauses(circuit, all) else {
+        return Solved::Open(format!("more than {CONE_GATES_MAX} gates are involved"));
+    };
+    let mut solver = batsat::Solver::new(batsat::SolverOpts::default(), Patience::default());
+    // Failures and the like are tried last, so that a scenario has few of them.
+    let variables: Vec<batsat::Var> =
+        clauses.gates.iter().map(|_| solver.new_var(lbool::FALSE, true)).collect();
+    for clause in &clauses.clauses {
+        let mut clause = clause
+            .iter()
+            .map(|it| batsat::Lit::new(variables[it.unsigned_abs() as usize - 1], *it > 0))
+            .collect();
+        solver.add_clause_reuse(&mut clause);
+    }
+    match solver.solve_limited(&[]) {
+        it if it == lbool::TRUE => {
+            let values = clauses.gates.iter().zip(&variables);
+            Solved::Can(
+                values.map(|(at, it)| (*at, solver.value_var(*it) == lbool::TRUE)).collect(),
+            )
+        }
+        it if it == lbool::FALSE => Solved::Cannot,
+        _ => Solved::Open(format!("undecided after {CONFLICTS_MAX} conflicts")),
+    }
+}
+
+/// Writes the part of the circuit below some literals as clauses (Tseitin, 1968), together with
+/// the demand that all of them hold. None if that part is too large.
+pub(super) fn clauses(circuit: &Circuit, all: &[Lit]) -> Option<Clauses> {
+    let gates = cone(circuit, all)?;
+    let numbers: HashMap<usize, i32> =
+        gates.iter().enumerate().map(|(at, gate)| (*gate, at as i32 + 1)).collect();
+    let number = |lit: Lit| {
+        let number = numbers[&lit.gate()];
+        if lit.is_negated() { -number } else { number }
+    };
+    let mut clauses = Vec::new();
+    for gate in &gates {
+        let this = numbers[gate];
+        match &circuit.gates()[*gate] {
+            Gate::True => clauses.push(vec![this]),
+            Gate::Input { .. } => {}
+            Gate::And(operands) => {
+                clauses.extend(operands.iter().map(|it| vec![-this, number(*it)]));
+                let mut back: Vec<i32> = operands.iter().map(|it| -number(*it)).collect();
+                back.push(this);
+                clauses.push(back);
+            }
+        }
+    }
+    clauses.extend(all.iter().map(|it| vec![number(*it)]));
+    Some(Clauses { variables: gates.len() as i32, clauses, gates })
+}
+
+/// Returns the gates that some literals depend on.
+fn cone(circuit: &Circuit, all: &[Lit]) -> Option<Vec<usize>> {
+    let mut gates: Vec<usize> = Vec::new();
+    let mut seen = std::collections::HashSet::new();
+    let mut add = |gate: usize, gates: &mut Vec<usize>| {
+        if seen.insert(gate) {
+            gates.push(gate);
+        }
+    };
+    all.iter().for_each(|it| add(it.gate(), &mut gates));
+    let mut at = 0;
+    while at < gates.len() {
+        if gates.len() > CONE_GATES_MAX {
+            return None;
+        }
+        if let Gate::And(operands) = &circuit.gates()[gates[at]] {
+            operands.iter().for_each(|it| add(it.gate(), &mut gates));
+        }
+        at += 1;
+    }
+    Some(gates)
+}

@@ -1,0 +1,36 @@
+//! The verifier: what holds in every execution of a plan, and what goes wrong in some.
+//!
+//! Each [`Property`] has a code with a page, and one of three answers for each thing that it is
+//! asked of: proved, refuted with a counterexample, or unknown with the reason. Proofs come from
+//! over-approximations alone; a counterexample counts once it was replayed by the rules that run
+//! in the engine (`crate::simulate`).
+//!
+//! | where | answers |
+//! |---|---|
+//! | `property`, `finding` | what is asked; what is answered |
+//! | `subject` | what is asked about: the plan, its source, its types |
+//! | `flow` | graphs as circuits: which outcomes can occur together |
+//! | `guard` | on which data a condition is true, false or fails |
+//! | `effects` | what tasks do outside: races, retries, sagas, deadlines, secrets |
+
+mod confirm;
+mod effects;
+mod finding;
+mod flow;
+pub mod guard;
+mod property;
+mod sample;
+mod subject;
+
+pub use finding::{Answer, Finding, Proof, Proofs, Verdict};
+pub use property::Property;
+pub(crate) use subject::Subject;
+
+/// Asks every property of a plan.
+pub(crate) fn verify(subject: &Subject<'_>) -> Proofs {
+    let mut proofs = Proofs::default();
+    let flow = flow::Flow::new(subject);
+    flow::verify(subject, &flow, &mut proofs);
+    effects::verify(subject, &mut proofs);
+    proofs
+}
