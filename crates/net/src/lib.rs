@@ -23,6 +23,7 @@ mod reduce;
 mod run;
 mod search;
 pub mod soundness;
+pub mod structure;
 pub mod verdict;
 pub mod workflow_net;
 pub mod xml;
