@@ -11,6 +11,7 @@
 use std::time::Instant;
 
 use surefoot_net::generate::{self, Dice};
+use surefoot_net::workflow_net::WorkflowNet;
 use surefoot_net::{Limits, Net, Verdict, check};
 
 fn main() {
@@ -19,7 +20,13 @@ fn main() {
     match arguments.first().map(String::as_str) {
         Some("industrial") => industrial(number(1).unwrap_or(1_386)),
         Some("explosive") => explosive(),
-        _ => println!("usage: verifier industrial [NETS] | explosive"),
+        Some("pnml") if arguments.len() > 1 => {
+            let directory = std::path::Path::new(&arguments[1]);
+            if let Err(error) = pnml(directory, number(2).unwrap_or(150)) {
+                println!("{}: {error}", directory.display());
+            }
+        }
+        _ => println!("usage: verifier industrial [NETS] | explosive | pnml DIRECTORY [NETS]"),
     }
 }
 
@@ -71,5 +78,54 @@ fn explosive() {
             Verdict::Unknown(reason) => format!("unknown: {reason}"),
         };
         println!("{name:34} {:>8} nodes {ms:>9.2} ms  {told}", net.node_count());
+    }
+}
+
+/// Writes nets, and what the verifier says of each. Only what is safe or not even that is written:
+/// pm4py knows soundness without safeness.
+fn pnml(directory: &std::path::Path, count: u64) -> std::io::Result<()> {
+    std::fs::create_dir_all(directory)?;
+    let mut table = String::from("file\tsound\tus\n");
+    let (mut seed, mut written) = (0, 0);
+    while written < count {
+        let net = small(seed);
+        seed += 1;
+        let Ok(workflow) = WorkflowNet::of(&net) else { continue };
+        let started = Instant::now();
+        let verdict = check(&net, &Limits::CHECK);
+        let us = started.elapsed().as_secs_f64() * 1e6;
+        let is_sound = match verdict {
+            Verdict::Sound(_) => true,
+            Verdict::Unsound(defects) if defects.iter().any(|it| it.kind() == "lack_of_synchronisation") => continue,
+            Verdict::Unsound(_) => false,
+            Verdict::Unknown(_) => continue,
+        };
+        let name = format!("net{seed}.pnml");
+        let text = surefoot_net::pnml::write(&net, &name, workflow.start, workflow.ends[0]);
+        std::fs::write(directory.join(&name), text)?;
+        table += &format!("{name}\t{is_sound}\t{us:.1}\n");
+        written += 1;
+    }
+    std::fs::write(directory.join("ours.tsv"), table)?;
+    println!("{written} nets of {seed} seeds are in {}", directory.display());
+    Ok(())
+}
+
+/// Three to twelve tasks: blocks, blocks with mistakes, branches that wait for each other.
+fn small(seed: u64) -> Net {
+    let mut dice = Dice::new(seed);
+    let tasks = 3 + dice.below(10);
+    match seed % 4 {
+        0 => generate::Chart::structured(&mut dice, tasks).net(),
+        1 => {
+            let mut chart = generate::Chart::structured(&mut dice, tasks);
+            chart.mutate(&mut dice);
+            chart.net()
+        }
+        2 => generate::crossed(&mut dice, tasks),
+        _ => {
+            let stages = 1 + dice.below(3);
+            generate::echoed(&mut dice, stages).0
+        }
     }
 }
