@@ -14,6 +14,7 @@ import multiprocessing
 import pathlib
 import statistics
 import time
+import warnings
 
 
 def ask(path, answers):
@@ -49,6 +50,7 @@ def main():
     ratios, theirs, ours, timeouts, wrong = [], [], [], [], []
     with open(arguments.directory / "ours.tsv") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
+    warnings.simplefilter("ignore")
     import pm4py  # noqa: F401  # Children are forked from here, with it loaded.
 
     for row in rows:

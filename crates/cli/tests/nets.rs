@@ -68,7 +68,16 @@ fn processes_of_blocks_become_definitions() {
         ("bpmn/sound_choice_and_loop.bpmn", &["initial: again_body", "{final: true}", "publish:"]),
         ("bpmn/sound_inclusive.bpmn", &["input.flow_2 == true", "options_no_flow:"]),
         ("bpmn/sound_two_ends.bpmn", &["ship:", "invoice:"]),
-        ("convert/order.bpmn", &["if: \"input.amount > 1000\"", "join: none_failed", "tasks:", "for: \"PT2H\"", "for_each:"]),
+        (
+            "convert/order.bpmn",
+            &[
+                "if: \"input.amount > 1000\"",
+                "join: none_failed",
+                "tasks:",
+                "for: \"PT2H\"",
+                "for_each:",
+            ],
+        ),
     ] {
         let project = with(name);
         let file = Path::new(name).file_name().unwrap().to_str().unwrap();
@@ -86,7 +95,10 @@ fn processes_of_blocks_become_definitions() {
 #[test]
 fn what_is_no_block_is_refused_with_its_line() {
     for (name, piece) in [
-        ("bpmn/deadlock.bpmn", "deadlock.bpmn:9:1: `Both done` is of another kind than its split [SF1313]"),
+        (
+            "bpmn/deadlock.bpmn",
+            "deadlock.bpmn:9:1: `Both done` is of another kind than its split [SF1313]",
+        ),
         ("bpmn/sound_boundary.bpmn", "`Pay` has boundary events"),
         ("bpmn/sound_terminate.bpmn", "`Finished` stops what runs beside it"),
         ("bpmn/undecided_complex.bpmn", "`Two of three` has no word in the language"),

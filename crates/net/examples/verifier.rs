@@ -36,9 +36,7 @@ fn industrial(count: u64) {
     let (mut all_us, mut refuted_us) = (Vec::new(), Vec::new());
     let (mut structure, mut unknown) = (0, 0);
     for net in &nets {
-        let started = Instant::now();
-        let verdict = check(net, &Limits::CHECK);
-        let us = started.elapsed().as_secs_f64() * 1e6;
+        let (verdict, us) = timed(net);
         all_us.push(us);
         match verdict {
             Verdict::Sound(_) => {}
@@ -52,6 +50,21 @@ fn industrial(count: u64) {
     println!("{} refuted by a run, {structure} by structure, {unknown} unknown", refuted_us.len());
     println!("all        {}", spread_of(&mut all_us));
     println!("refuted    {}", spread_of(&mut refuted_us));
+}
+
+/// Checks a net a few times, and returns the time of the fastest: what else the machine did is none
+/// of ours.
+fn timed(net: &Net) -> (Verdict, f64) {
+    let mut least_us = f64::INFINITY;
+    loop {
+        let started = Instant::now();
+        let verdict = check(net, &Limits::CHECK);
+        let us = started.elapsed().as_secs_f64() * 1e6;
+        if us >= least_us * 0.9 {
+            return (verdict, us.min(least_us));
+        }
+        least_us = us;
+    }
 }
 
 fn spread_of(us: &mut [f64]) -> String {
@@ -91,12 +104,14 @@ fn pnml(directory: &std::path::Path, count: u64) -> std::io::Result<()> {
         let net = small(seed);
         seed += 1;
         let Ok(workflow) = WorkflowNet::of(&net) else { continue };
-        let started = Instant::now();
-        let verdict = check(&net, &Limits::CHECK);
-        let us = started.elapsed().as_secs_f64() * 1e6;
+        let (verdict, us) = timed(&net);
         let is_sound = match verdict {
             Verdict::Sound(_) => true,
-            Verdict::Unsound(defects) if defects.iter().any(|it| it.kind() == "lack_of_synchronisation") => continue,
+            Verdict::Unsound(defects)
+                if defects.iter().any(|it| it.kind() == "lack_of_synchronisation") =>
+            {
+                continue;
+            }
             Verdict::Unsound(_) => false,
             Verdict::Unknown(_) => continue,
         };

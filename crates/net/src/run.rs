@@ -11,7 +11,7 @@ use crate::verdict::{Defect, Run, Waiting};
 use crate::workflow_net::WorkflowNet;
 
 /// Markings that are looked at, after a place got its second token, for a run that repeats.
-const GROWTH_MARKINGS_MAX: usize = 200;
+const GROWTH_MARKINGS_MAX: usize = 64;
 /// Places of all those markings together.
 const GROWTH_PLACES_MAX: usize = 2_000_000;
 
