@@ -97,7 +97,7 @@ fn what_is_no_block_is_refused_with_its_line() {
     for (name, piece) in [
         (
             "bpmn/deadlock.bpmn",
-            "deadlock.bpmn:9:1: `Both done` is of another kind than its split [SF1313]",
+            "deadlock.bpmn:8:1: `Both done` is of another kind than its split [SF1313]",
         ),
         ("bpmn/sound_boundary.bpmn", "`Pay` has boundary events"),
         ("bpmn/sound_terminate.bpmn", "`Finished` stops what runs beside it"),

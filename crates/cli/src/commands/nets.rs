@@ -70,7 +70,11 @@ fn check_part(part: &Part, lines: &Lines, problems: &mut Vec<Problem>, proved: &
 /// A defect, with each step of its run at the line where it stands.
 fn defect(defect: &Defect, net: &Net, part: &Part, lines: &Lines) -> Problem {
     let steps = defect.run().map_or(&[][..], |it| &it.transitions);
-    let last = steps.last().map_or(part.line, |it| net.transition(*it).line);
+    let dead = match defect {
+        Defect::DeadTransitions(dead) => dead.first(),
+        _ => None,
+    };
+    let last = steps.last().or(dead).map_or(part.line, |it| net.transition(*it).line);
     let message = format!("in `{}`, {}", part.name, defect.message(net));
     let mut problem = Problem::error(defect.code(), lines.span(last), message);
     if steps.is_empty() {
