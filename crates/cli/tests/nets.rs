@@ -34,7 +34,7 @@ fn a_deadlock_is_shown_step_by_step() {
     for piece in ["SF2101", "a case can get stuck", "`Both done` has", "step 1: Order received"] {
         assert!(done.out.contains(piece), "{piece}: {}", done.out);
     }
-    let done = project.run(&["check", "deadlock.bpmn", "--output", "json"]);
+    let done = project.run(&["check", "deadlock.bpmn", "-o", "json"]);
     assert_eq!(done.code, 3, "{}", done.err);
     let value: serde_json::Value = serde_json::from_str(&done.out).unwrap();
     let problem = &value["problems"][0];
