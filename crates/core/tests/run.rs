@@ -396,31 +396,6 @@ tasks:
     assert_ne!(key(&world, "group.inner"), first[2]);
 }
 
-/// A state that charged three times is refunded three times.
-#[test]
-fn each_visit_of_a_state_is_undone_with_a_key_of_its_own() {
-    let source = "
-id: a
-vars: {n: 0}
-initial: pay
-states:
-  pay:
-    uses: work
-    compensate: {uses: undo}
-    next: [{if: vars.n < 2, to: pay, set: {n: '${{ vars.n + 1 }}'}}, {to: bad}]
-  bad: {uses: work, next: end}
-  end: {final: true}
-";
-    let mut world = World::new(source, json!({}), 9);
-    let mut keys = std::collections::BTreeSet::new();
-    while let Some((task, _)) = world.executing().first().copied() {
-        keys.insert(world.run.idempotency_key(task));
-        world.step(0, &|path| path == "bad");
-    }
-    assert_eq!(world.run.state().status, RunStatus::Failed);
-    assert_eq!(keys.len(), 3 + 1 + 3, "three charges, what fails, three refunds");
-}
-
 #[test]
 fn a_failed_compensation_is_told_and_the_others_go_on() {
     let source = "

@@ -13,6 +13,7 @@ mod logs;
 mod ls;
 mod mock;
 mod nets;
+mod replay;
 mod run;
 mod show;
 mod start;

@@ -37,9 +37,12 @@ use crate::schema::Schema;
 use crate::source::{self, Node, Problem, ReadOptions};
 use crate::verify::{Proofs, Subject, verify};
 
-pub(crate) use outline::{Outline, Placed, Role, Shape};
+pub(crate) use digraph::{Components, shortest_cycle};
+pub(crate) use outline::{Outline, Role, Shape};
+pub(crate) use reader::place;
 pub(crate) use scope::Scopes;
 pub(crate) use site::{Seen, Site};
+pub(crate) use work::recursion;
 
 /// The schema of the input is itself not valid.
 const INVALID_SCHEMA: &str = "SF1110";
@@ -59,6 +62,8 @@ pub struct CheckContext {
     /// Leaves out the proofs: a definition that a store gives back was proved when it was put
     /// there, and is not held to what a newer verifier finds.
     pub proved_before: bool,
+    /// Keeps what shows that something never happens, for others to check.
+    pub certify: bool,
 }
 
 /// A handler and the JSON Schemas of what it takes and gives.

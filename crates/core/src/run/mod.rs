@@ -38,6 +38,7 @@ mod work;
 
 use std::sync::Arc;
 
+pub(crate) use advance::MAP_WINDOW;
 pub use command::{Command, Refusal};
 pub use decide::{Decision, Env, InlineLog, Want};
 pub use effect::{Activity, Effect};

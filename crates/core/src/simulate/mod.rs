@@ -4,13 +4,14 @@
 //!
 //! | file | answers |
 //! |---|---|
-//! | `oracle` | what the outside is asked, and what may happen next |
+//! | `oracle`, `answer` | what the outside is asked, what it answers, what may happen next |
 //! | `world` | how a run is moved by one act |
 //! | `trace`, `steps` | what happened, in words |
 //! | `explore` | what happens in every order, for small plans |
 //! | `counterexample` | one execution as a file: written by a check, replayed by a run |
 //! | `script` | an oracle that follows such a file |
 
+mod answer;
 mod counterexample;
 mod explore;
 mod oracle;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+pub use answer::time_limit;
 pub use counterexample::{
     COUNTEREXAMPLE_FORMAT, Counterexample, Expected, InvalidCounterexample, Mismatch, replay,
 };
@@ -31,7 +33,7 @@ pub use explore::{CutOff, Explored, explore};
 pub use oracle::{Answer, Ask, Asked, Choice, Oracle, Turn};
 pub use script::Scripted;
 pub use trace::{End, ExpressionError, Step, Trace, Tries, What};
-pub use world::World;
+pub use world::{BEGIN, World};
 
 use crate::plan::Plan;
 use crate::run::TaskId;

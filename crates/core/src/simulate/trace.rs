@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::oracle::{Answer, Turn};
+use super::steps::Teller;
 use crate::join::SkipCause;
-use crate::run::{RunError, RunStatus, TaskStatus};
+use crate::run::{Record, Run, RunError, RunState, RunStatus, TaskId, TaskStatus};
 use crate::task_error::TaskError;
 use crate::time::{Duration, Millis};
 
@@ -142,6 +143,33 @@ pub struct ExpressionError<'a> {
 }
 
 impl Trace {
+    /// Tells of a run that somebody else has executed, from its journal.
+    pub fn of_journal(run: &Run, records: &[Record]) -> Trace {
+        let state = run.state();
+        let begin = RunState::new(state.id, state.created.clone(), state.created_at);
+        let mut teller = Teller::new(begin);
+        records.iter().for_each(|record| teller.tell(run.plan(), record));
+        let end = if state.status.is_terminal() { End::Ended } else { End::Stuck };
+        Trace::of_run(run, teller.steps, end)
+    }
+
+    pub(super) fn of_run(run: &Run, steps: Vec<Step>, end: End) -> Trace {
+        let state = run.state();
+        let tasks = (0..state.tasks.len() as u32).map(TaskId);
+        // A state that was never entered has no status worth telling.
+        let known = tasks.filter(|it| run.node(*it).state.is_none() || state.task(*it).visit > 0);
+        Trace {
+            steps,
+            end,
+            status: state.status,
+            error: state.error.as_deref().cloned(),
+            output: state.output.as_deref().cloned().unwrap_or_default(),
+            tasks: known.map(|it| (run.path(it), state.task(it).status)).collect(),
+            answers: Vec::new(),
+            turns: Vec::new(),
+        }
+    }
+
     pub fn is_stuck(&self) -> bool {
         self.end == End::Stuck
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::answer::time_limit;
 use super::oracle::{Answer, Ask, Asked, Choice, Turn};
 use super::steps::Teller;
 use super::trace::{End, Step, Trace, What};
@@ -14,14 +15,14 @@ use crate::ids::{Digest, RunId};
 use crate::limits::Limits;
 use crate::plan::{Plan, WorkPlan};
 use crate::run::{
-    Approval, By, Command, Created, Decision, Effect, Env, Event, Payload, Record, Refusal, Run,
-    RunState, RunStatus, Secrets, TaskId, TaskStatus, Wait, Want,
+    By, Command, Created, Decision, Effect, Env, Event, Payload, Record, Refusal, Run, RunState,
+    RunStatus, Secrets, TaskId, TaskStatus, Wait, Want,
 };
 use crate::task_error::TaskError;
 use crate::time::Millis;
 
 /// When every simulated run begins: 2027-01-01T00:00:00Z.
-const BEGIN: Millis = 1_798_761_600_000;
+pub const BEGIN: Millis = 1_798_761_600_000;
 
 /// Decisions that one act may need before the run is at rest; each looks at many tasks.
 const ADVANCES_MAX: usize = 10_000;
@@ -179,22 +180,8 @@ impl World {
 
     /// Tells what happened, once it is over.
     pub fn into_trace(self, end: End) -> Trace {
-        let state = self.run.state();
-        let tasks = (0..state.tasks.len() as u32).map(TaskId);
-        // A state that was never entered has no status worth telling.
-        let known =
-            tasks.filter(|it| self.run.node(*it).state.is_none() || state.task(*it).visit > 0);
-        let tasks = known.map(|it| (self.run.path(it), state.task(it).status)).collect();
-        Trace {
-            end,
-            status: state.status,
-            error: state.error.as_deref().cloned(),
-            output: state.output.as_deref().cloned().unwrap_or_default(),
-            tasks,
-            steps: self.teller.steps,
-            answers: self.asked.into_iter().map(|it| (it.path, it.answer)).collect(),
-            turns: self.turns,
-        }
+        let answers = self.asked.into_iter().map(|it| (it.path, it.answer)).collect();
+        Trace { answers, turns: self.turns, ..Trace::of_run(&self.run, self.teller.steps, end) }
     }
 
     // What may happen.
@@ -259,7 +246,7 @@ impl World {
         if state.is_cancelling() {
             enabled.push(Choice::GiveUp { task, path: path.clone() });
         }
-        let is_limited = self.time_limit(task).is_some();
+        let is_limited = time_limit(&self.run, task).is_some();
         let attempt = state.attempt;
         for answer in answers(&Ask { task, path: &path, line, attempt, is_limited, what }) {
             let happens = match &answer {
@@ -324,15 +311,6 @@ impl World {
         }
     }
 
-    /// Returns when the time of what the task does now is up.
-    fn time_limit(&self, task: TaskId) -> Option<Millis> {
-        let state = self.run.state().task(task);
-        let running = state.status == TaskStatus::Running;
-        let heartbeat = self.run.node(task).timeout.heartbeat.filter(|_| running);
-        let silent = heartbeat.map(|it| state.since + it.0);
-        state.due.into_iter().chain(silent).min()
-    }
-
     fn free_slots(&self) -> u32 {
         let busy = self.run.outstanding().iter().filter(|it| takes_slot(it)).count();
         self.bounds.slots.saturating_sub(busy as u32)
@@ -342,81 +320,37 @@ impl World {
 
     fn answer(&mut self, task: TaskId, answer: &Answer) {
         if *answer == Answer::TimeOut {
-            let due = self.time_limit(task).expect("only what has a limit is let to time out");
-            return self.go_to(due);
+            let due = time_limit(&self.run, task);
+            return self.go_to(due.expect("only what has a limit is let to time out"));
         }
-        let state = self.run.state().task(task);
-        let attempt = state.attempt;
-        match (state.wait().cloned().filter(|_| state.status == TaskStatus::Waiting), answer) {
-            (Some(Wait::Approval(approval)), answer) => self.vote(task, &approval, answer),
-            (Some(Wait::Signal { name, .. }), Answer::Complete(data)) => {
-                let command = Command::Signal { name, data: data.clone() };
-                if self.ask(command, By::actor("outside")).is_err() {
-                    self.silenced.insert((task, attempt));
-                }
-            }
-            // A signal cannot fail, so this one does not come.
-            (Some(Wait::Signal { .. }), _) => {
+        let attempt = self.run.state().task(task).attempt;
+        let asked = answer.command(&self.run, task).map(|(command, by)| self.ask(command, by));
+        match asked {
+            Some(Ok(())) => {}
+            Some(Err(refusal)) => {
+                self.teller.note(What::Refused(refusal.to_string()), self.now);
                 self.silenced.insert((task, attempt));
             }
-            (Some(Wait::Child { run }), answer) => self.end_child(task, run, answer),
-            (_, Answer::Fail(error)) => {
-                self.must(Command::Fail { task, attempt, error: error.clone() });
-            }
-            (_, Answer::Complete(output)) => {
-                self.must(Command::Complete { task, attempt, output: output.clone() });
-            }
-            (_, Answer::TimeOut | Answer::Never) => {}
-        }
-    }
-
-    fn end_child(&mut self, task: TaskId, run: RunId, answer: &Answer) {
-        let (status, output, error) = match answer {
-            Answer::Complete(output) => (RunStatus::Completed, output.clone(), None),
-            Answer::Fail(error) => (RunStatus::Failed, Value::Null, Some(error.clone())),
-            Answer::TimeOut | Answer::Never => return,
-        };
-        self.must(Command::ChildEnded { task, run, status, output, error });
-    }
-
-    /// Casts the next vote, as somebody who has not voted yet.
-    fn vote(&mut self, task: TaskId, approval: &Approval, answer: &Answer) {
-        let state = self.run.state().task(task);
-        let attempt = state.attempt;
-        let cast = state.more.as_ref().map_or(0, |it| it.votes.len());
-        let named = approval.users.get(cast).filter(|_| approval.groups.is_empty());
-        let voter = named.cloned().unwrap_or_else(|| format!("voter {}", cast + 1));
-        let (approve, data) = match answer {
-            Answer::Complete(data) => (true, data.clone()),
-            Answer::Fail(_) | Answer::TimeOut | Answer::Never => (false, Value::Null),
-        };
-        let (path, groups) = (Some(self.run.path(task)), approval.groups.clone());
-        let command = Command::Vote { task: path, approve, comment: None, data, groups };
-        if let Err(refusal) = self.ask(command, By::actor(&voter)) {
-            self.teller.note(What::Refused(refusal.to_string()), self.now);
-            self.silenced.insert((task, attempt));
+            None => drop(self.silenced.insert((task, attempt))),
         }
     }
 
     fn give_up(&mut self, task: TaskId) {
         let state = self.run.state().task(task);
-        let attempt = state.attempt;
-        match state.wait() {
-            Some(Wait::Child { run }) if state.status == TaskStatus::Waiting => {
-                let (run, status) = (*run, RunStatus::Cancelled);
-                self.must(Command::ChildEnded {
-                    task,
-                    run,
-                    status,
-                    output: Value::Null,
-                    error: None,
-                });
-            }
+        let command = match state.wait().filter(|_| state.status == TaskStatus::Waiting) {
+            Some(Wait::Child { run }) => Command::ChildEnded {
+                task,
+                run: *run,
+                status: RunStatus::Cancelled,
+                output: Value::Null,
+                error: None,
+            },
             _ => {
                 let error = TaskError::new("cancelled", "the attempt was cancelled");
-                self.must(Command::Fail { task, attempt, error });
+                Command::Fail { task, attempt: state.attempt, error }
             }
-        }
+        };
+        self.must(command);
     }
 
     /// Lets the clock go on to a time, with every timer before it at its own.

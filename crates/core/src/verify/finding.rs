@@ -1,5 +1,8 @@
 //! What the verifier answers.
 
+use std::collections::BTreeMap;
+
+use super::certificate::Certificate;
 use super::property::Property;
 use crate::simulate::Counterexample;
 use crate::source::Problem;
@@ -59,6 +62,10 @@ impl<T> Answer<T> {
 pub struct Proofs {
     pub proofs: Vec<Proof>,
     pub findings: Vec<Finding>,
+    /// What shows that something never happens, if it was asked for.
+    pub certificates: Vec<Certificate>,
+    /// When each state of a machine is entered, in words, by its path.
+    pub entered: BTreeMap<String, String>,
 }
 
 impl Proofs {
@@ -101,7 +108,9 @@ impl Proofs {
     /// Adds what another part found out.
     pub fn extend(&mut self, other: Proofs) {
         let before = self.findings.len();
+        self.entered.extend(other.entered);
         self.findings.extend(other.findings);
+        self.certificates.extend(other.certificates);
         self.proofs.extend(other.proofs.into_iter().map(|mut it| {
             if let Verdict::Refuted { finding } = &mut it.verdict {
                 *finding += before;

@@ -11,17 +11,23 @@
 //! | `subject` | what is asked about: the plan, its source, its types |
 //! | `flow` | graphs as circuits: which outcomes can occur together |
 //! | `guard` | on which data a condition is true, false or fails |
+//! | `machine` | states and transitions: what is entered, what ends, what is read |
 //! | `effects` | what tasks do outside: races, retries, sagas, deadlines, secrets |
+//! | `upgrade` | where runs of an older version can go on with a newer one |
 
+mod certificate;
 mod confirm;
 mod effects;
 mod finding;
 mod flow;
 pub mod guard;
+mod machine;
 mod property;
 mod sample;
 mod subject;
+pub mod upgrade;
 
+pub use certificate::{Certificate, Invalid};
 pub use finding::{Answer, Finding, Proof, Proofs, Verdict};
 pub use property::Property;
 pub(crate) use subject::Subject;
@@ -29,8 +35,11 @@ pub(crate) use subject::Subject;
 /// Asks every property of a plan.
 pub(crate) fn verify(subject: &Subject<'_>) -> Proofs {
     let mut proofs = Proofs::default();
+    let machines = machine::Machines::new(subject);
     let flow = flow::Flow::new(subject);
     flow::verify(subject, &flow, &mut proofs);
-    effects::verify(subject, &mut proofs);
+    machine::verify(subject, &machines, &mut proofs);
+    effects::verify(subject, &flow, &mut proofs);
+    proofs.certificates = flow.certificates();
     proofs
 }

@@ -223,40 +223,38 @@ impl Lab {
             if self.status().is_terminal() {
                 return true;
             }
-            let Some(step) = self.help() else { return false };
-            // A refusal leaves the others to be tried; the bound ends what goes nowhere.
-            if self.make(&step).is_err() {
+            let helps = self.helps();
+            if !helps.iter().any(|it| self.make(it).is_ok()) {
                 return false;
             }
         }
         false
     }
 
-    fn help(&mut self) -> Option<Move> {
+    /// Returns what may help, the best first; what waits in vain refuses it.
+    fn helps(&mut self) -> Vec<Move> {
         let status = self.status();
-        if status == RunStatus::Pending {
-            return Some(Move::Ask(Command::Admit));
+        match status {
+            RunStatus::Pending => return vec![Move::Ask(Command::Admit)],
+            RunStatus::Paused => return vec![Move::Ask(Command::Resume)],
+            _ => {}
         }
-        if status == RunStatus::Paused {
-            return Some(Move::Ask(Command::Resume));
-        }
-        let effects = self.run.outstanding();
-        if let Some(command) = effects.iter().flat_map(|it| self.work(it)).next() {
-            return Some(Move::Ask(command));
-        }
-        if let Some(task) = self.run.open_approvals().first() {
-            return Some(Move::Ask(self.vote(*task, true)));
-        }
+        let mut helps: Vec<Command> = Vec::new();
+        helps.extend(
+            self.run.outstanding().iter().filter_map(|it| self.work(it).into_iter().next()),
+        );
+        helps.extend(self.run.open_approvals().into_iter().map(|it| self.vote(it, true)));
         let waits = self.run.state().tasks.iter().filter(|it| it.status == TaskStatus::Waiting);
-        let mut names = waits.filter_map(|it| match it.wait() {
+        let names = waits.filter_map(|it| match it.wait() {
             Some(Wait::Signal { name, .. }) => Some(name.clone()),
             Some(Wait::Event) => Some("go".to_owned()),
             _ => None,
         });
-        if let Some(name) = names.next().filter(|_| status == RunStatus::Running) {
-            return Some(Move::Ask(Command::Signal { name, data: Value::Null }));
-        }
-        self.run.next_due().map(|_| Move::Time)
+        helps.extend(names.map(|name| Command::Signal { name, data: Value::Null }));
+        let time = self.run.next_due().is_some().then_some(Move::Time);
+        // A state that was decided by hand takes its events all the same.
+        let go = Command::Signal { name: "go".to_owned(), data: Value::Null };
+        helps.into_iter().map(Move::Ask).chain(time).chain([Move::Ask(go)]).collect()
     }
 
     /// Names the state by what its future depends on, with times as seen from now.

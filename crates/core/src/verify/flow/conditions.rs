@@ -67,6 +67,8 @@ pub(super) struct Conditions {
     /// The literals of each region, once they are needed.
     lits: Vec<Option<Vec<Lit>>>,
     guards: HashMap<NodeId, Guard>,
+    /// The paths that each condition depends on.
+    paths: HashMap<NodeId, Vec<usize>>,
     /// Why a condition is not decided exactly.
     inexact: HashMap<NodeId, String>,
 }
@@ -96,12 +98,24 @@ impl Conditions {
         let references: Vec<&Expr> = guards.iter().collect();
         let regions = Regions::split(&references, &names, &Limits::default());
         let lits = vec![None; regions.all().len()];
-        Conditions { names, regions, places, lits, guards: HashMap::new(), inexact }
+        Conditions {
+            names,
+            regions,
+            places,
+            lits,
+            guards: HashMap::new(),
+            paths: HashMap::new(),
+            inexact,
+        }
     }
 
     /// Adds the condition of a task to the circuit. The tasks before it are there.
     pub fn add(&mut self, id: NodeId, circuit: &mut Circuit, outcomes: &[Outcomes]) -> Guard {
-        let guard = match self.table(id) {
+        let table = self.table(id);
+        if let Some(table) = &table {
+            self.paths.insert(id, table.paths.clone());
+        }
+        let guard = match table {
             Some(table) => self.encode(&table, circuit, outcomes),
             None => {
                 let choice = circuit.choice(3);
@@ -324,12 +338,8 @@ impl Conditions {
     /// Returns the values that the conditions of some tasks look at, in a scenario. Those that
     /// follow from how tasks ended are left out.
     pub fn values(&self, of: &[NodeId], value: &impl Fn(Lit) -> bool) -> Vec<PathValue> {
-        let mut numbers: Vec<usize> = of
-            .iter()
-            .filter_map(|it| self.places.get(it))
-            .filter_map(|it| self.regions.tabulate(*it).ok())
-            .flat_map(|it| it.paths)
-            .collect();
+        let mut numbers: Vec<usize> =
+            of.iter().filter_map(|it| self.paths.get(it)).flatten().copied().collect();
         numbers.sort_unstable();
         numbers.dedup();
         numbers.into_iter().filter_map(|it| self.value(it, value)).collect()

@@ -24,8 +24,6 @@ pub(super) struct Outcomes {
     pub entered: Lit,
     /// Its join lets it run.
     pub joined: Lit,
-    /// Its condition is true, or there is none.
-    pub wanted: Lit,
     /// Its condition fails.
     pub broken: Lit,
     /// Its work starts, unless its graph stopped before.
@@ -46,7 +44,6 @@ impl Outcomes {
     const NOWHERE: Outcomes = Outcomes {
         entered: Lit::FALSE,
         joined: Lit::FALSE,
-        wanted: Lit::FALSE,
         broken: Lit::FALSE,
         runs: Lit::FALSE,
         completes: Lit::FALSE,
@@ -69,6 +66,8 @@ pub(super) struct Encoded {
     pub conditions: Conditions,
     /// All tasks of graphs, each after what it needs and after what it is within.
     pub order: Vec<NodeId>,
+    /// The place of each node in that order.
+    pub places: Vec<u32>,
 }
 
 struct Encoder<'a> {
@@ -89,6 +88,7 @@ pub(super) fn encode(subject: &Subject<'_>) -> Encoded {
         failures: HashMap::new(),
         conditions,
         order: Vec::new(),
+        places: vec![0; plan.nodes.len()],
     };
     let mut encoder = Encoder { plan, encoded };
     for at in 0..plan.composites.len() {
@@ -123,6 +123,7 @@ impl Encoder<'_> {
         let order = order(self.plan, id);
         for local in &order {
             let node = NodeId(first + local);
+            self.encoded.places[node.0 as usize] = self.encoded.order.len() as u32;
             self.encoded.order.push(node);
             self.task(node, entered, alive, fail_fast);
         }
@@ -165,7 +166,6 @@ impl Encoder<'_> {
         self.encoded.outcomes[id.0 as usize] = Outcomes {
             entered,
             joined,
-            wanted: guard.yes,
             broken,
             runs,
             completes,

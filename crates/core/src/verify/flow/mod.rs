@@ -24,10 +24,11 @@ mod reads;
 mod solve;
 mod trace;
 
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashSet;
 
 use super::Subject;
+use super::certificate::Certificate;
 use super::confirm::{confirm, replays_max};
 use super::finding::{Answer, Finding, Proofs};
 use super::property::Property;
@@ -60,7 +61,7 @@ pub(crate) enum Fact {
 }
 
 impl Fact {
-    fn node(self) -> NodeId {
+    pub fn node(self) -> NodeId {
         match self {
             Fact::Runs(id)
             | Fact::Completes(id)
@@ -69,6 +70,16 @@ impl Fact {
             | Fact::Fatal(id) => id,
         }
     }
+}
+
+/// Where to look for an execution that was asked for.
+#[derive(Clone, Debug)]
+pub(crate) enum Found {
+    /// In the scenarios that are tried first.
+    Tried(usize),
+    Solved(Model),
+    /// All that matters is how one task ends.
+    Ends(NodeId, End),
 }
 
 /// What happens in one execution, as far as it matters to what was asked.
@@ -89,13 +100,6 @@ pub(crate) enum End {
     Skipped,
     /// It has not ended when that matters.
     Open,
-}
-
-impl Scenario {
-    /// All that matters is how one task ends.
-    fn of(id: NodeId, end: End) -> Scenario {
-        Scenario { ends: vec![(id, end)], values: Vec::new() }
-    }
 }
 
 /// Asks the properties of graphs.
@@ -120,6 +124,10 @@ pub(crate) struct Flow {
     before: Vec<Vec<NodeId>>,
     work_left: Cell<usize>,
     replays_left: Cell<usize>,
+    /// What shows each answer that something cannot be.
+    certificates: Option<RefCell<Vec<Certificate>>>,
+    /// What is being asked, for the certificates.
+    about: RefCell<(Property, String)>,
     /// The fields of outputs that anything reads, by task; found out once they are needed.
     fields: OnceCell<Fields>,
 }
@@ -130,15 +138,37 @@ impl Flow {
         let scenarios = Scenarios::new(&encoded.circuit);
         let before = trace::before(subject.plan);
         let (work_left, replays_left) = (Cell::new(WORK_MAX), Cell::new(replays_max(subject)));
-        Flow { encoded, scenarios, before, work_left, replays_left, fields: OnceCell::new() }
+        let certificates = subject.context.certify.then(RefCell::default);
+        let about = RefCell::new((Property::Reachability, String::new()));
+        Flow {
+            encoded,
+            scenarios,
+            before,
+            work_left,
+            replays_left,
+            fields: OnceCell::new(),
+            certificates,
+            about,
+        }
     }
 
     /// Asks whether facts can all be true in one execution. Only tasks of graphs can be asked
     /// about; a graph inside of a machine is taken to be entered.
-    pub fn can(&self, facts: &[Fact]) -> Answer<Scenario> {
+    pub fn can(&self, facts: &[Fact]) -> Answer<Found> {
         let all: Vec<Lit> = facts.iter().flat_map(|it| self.lits(*it)).collect();
-        let asked: Vec<NodeId> = facts.iter().map(|it| it.node()).collect();
-        self.solve(&all, &asked)
+        self.solve(&all)
+    }
+
+    /// Says what the next questions are about.
+    fn ask_about(&self, property: Property, subject: &str) {
+        if self.certificates.is_some() {
+            *self.about.borrow_mut() = (property, subject.to_owned());
+        }
+    }
+
+    /// Hands out what shows the answers so far.
+    pub fn certificates(&self) -> Vec<Certificate> {
+        self.certificates.as_ref().map(|it| it.take()).unwrap_or_default()
     }
 
     fn conditions(&self) -> &Conditions {
@@ -181,16 +211,16 @@ impl Flow {
     }
 
     /// Asks whether the main part can complete without a task having done so.
-    fn can_end_without(&self, id: NodeId) -> Answer<Scenario> {
+    fn can_end_without(&self, id: NodeId) -> Answer<Found> {
         let broken = self.encoded.broken.get(&ROOT).copied().unwrap_or(Lit::FALSE);
-        self.solve(&[!broken, !self.outcomes(id).completes], &[id])
+        self.solve(&[!broken, !self.outcomes(id).completes])
     }
 
     /// Asks whether the main part can complete though a task failed.
-    fn can_hide(&self, id: NodeId) -> Answer<Scenario> {
+    fn can_hide(&self, id: NodeId) -> Answer<Found> {
         let broken = self.encoded.broken.get(&ROOT).copied().unwrap_or(Lit::FALSE);
         let outcomes = self.outcomes(id);
-        self.solve(&[!broken, outcomes.alive, outcomes.fails], &[id])
+        self.solve(&[!broken, outcomes.alive, outcomes.fails])
     }
 
     /// Returns all tasks of graphs, each after what it needs.
@@ -200,7 +230,7 @@ impl Flow {
 
     /// Returns why an answer about a task may be a possibility that does not exist: a condition
     /// before it that is beyond exact decision.
-    fn inexact(&self, subject: &Subject<'_>, id: NodeId) -> Option<String> {
+    pub fn inexact(&self, subject: &Subject<'_>, id: NodeId) -> Option<String> {
         let conditions = &self.encoded.conditions;
         if conditions.is_exact() {
             return None;
@@ -223,19 +253,40 @@ impl Flow {
         self.encoded.conditions.get(id)
     }
 
-    /// Asks whether literals can all be true in one scenario, and tells what becomes in it of the
-    /// tasks that matter to those that were asked about.
-    fn solve(&self, all: &[Lit], asked: &[NodeId]) -> Answer<Scenario> {
+    /// Asks whether literals can all be true in one scenario.
+    fn solve(&self, all: &[Lit]) -> Answer<Found> {
         if let Some(at) = self.scenarios.find(all) {
-            return Answer::Yes(self.scenario(asked, |lit| self.scenarios.value(at, lit)));
+            return Answer::Yes(Found::Tried(at));
         }
         if all.iter().any(|it| self.circuit().follows(!*it, all, STRUCTURE_GATES_MAX)) {
+            self.certify(all, Vec::new());
             return Answer::No;
         }
         match self.ask_solver(all) {
-            Solved::Can(model) => Answer::Yes(self.scenario(asked, |lit| value(&model, lit))),
-            Solved::Cannot => Answer::No,
+            Solved::Can(model) => Answer::Yes(Found::Solved(model)),
+            Solved::Cannot(steps) => {
+                self.certify(all, steps);
+                Answer::No
+            }
             Solved::Open(reason) => Answer::Unknown(reason),
+        }
+    }
+
+    /// Tells what becomes in a scenario of a task and of those that matter to it.
+    fn scenario(&self, found: &Found, id: NodeId) -> Scenario {
+        match found {
+            Found::Tried(at) => self.told(id, |lit| self.scenarios.value(*at, lit)),
+            Found::Solved(model) => self.told(id, |lit| value(model, lit)),
+            Found::Ends(id, end) => Scenario { ends: vec![(*id, *end)], values: Vec::new() },
+        }
+    }
+
+    /// Keeps what shows that literals cannot all be true, if that is wanted.
+    fn certify(&self, all: &[Lit], steps: Vec<Vec<i32>>) {
+        let Some(certificates) = &self.certificates else { return };
+        if let Some(solve::Clauses { clauses, .. }) = solve::clauses(self.circuit(), all) {
+            let (property, subject) = self.about.borrow().clone();
+            certificates.borrow_mut().push(Certificate { property, subject, clauses, steps });
         }
     }
 
@@ -245,7 +296,7 @@ impl Flow {
             return Solved::Open("the definition raises too many hard questions".to_owned());
         };
         self.work_left.set(left);
-        solve::solve(self.circuit(), all)
+        solve::solve(self.circuit(), all, self.certificates.is_some())
     }
 }
 

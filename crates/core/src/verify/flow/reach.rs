@@ -48,6 +48,7 @@ fn together(join: Join) -> String {
 impl Search<'_> {
     fn task(&mut self, id: NodeId, proofs: &mut Proofs) {
         let name = self.subject.name(id);
+        self.flow.ask_about(Property::Reachability, &name);
         if self.constant(id, &name, proofs) {
             return;
         }
@@ -65,7 +66,7 @@ impl Search<'_> {
     fn constant(&mut self, id: NodeId, name: &str, proofs: &mut Proofs) -> bool {
         let Some(source) = &self.subject.outline.node(id).task.condition else { return false };
         let guard = self.flow.guard(id);
-        let (yes, no) = (self.flow.solve(&[guard.yes], &[]), self.flow.solve(&[!guard.yes], &[]));
+        let (yes, no) = (self.flow.solve(&[guard.yes]), self.flow.solve(&[!guard.yes]));
         let text = source.expr.source();
         let problem = |what: &str| {
             Problem::warning(Property::Constant.code(), source.span, format!("`{text}` {what}"))
@@ -98,8 +99,8 @@ impl Search<'_> {
         let Some(source) = &self.subject.outline.node(id).task.condition else { return };
         let outcomes = self.flow.outcomes(id);
         let lits = [outcomes.alive, outcomes.joined, self.flow.guard(id).surely_error];
-        let scenario = match self.flow.solve(&lits, &[id]) {
-            Answer::Yes(scenario) => scenario,
+        let scenario = match self.flow.solve(&lits) {
+            Answer::Yes(found) => self.flow.scenario(&found, id),
             Answer::No => {
                 return match self.flow.conditions().inexact(id) {
                     None => proofs.prove(Property::GuardErrors, name),
@@ -153,7 +154,7 @@ impl Search<'_> {
             return self.follow(id, name, cause, proofs);
         }
         let outcomes = *self.flow.outcomes(id);
-        let (property, problem) = match self.flow.solve(&[outcomes.alive, outcomes.joined], &[id]) {
+        let (property, problem) = match self.flow.solve(&[outcomes.alive, outcomes.joined]) {
             Answer::No => (Property::Joins, self.dead_join(id, name)),
             Answer::Yes(_) | Answer::Unknown(_) => {
                 (Property::Reachability, self.contradiction(id, name))
@@ -238,7 +239,7 @@ impl Search<'_> {
         let before = before(self.subject.plan, id);
         let against = before.into_iter().take(COMPARED_MAX).find(|it| {
             outline.node(*it).task.condition.is_some()
-                && self.flow.solve(&[own.yes, self.flow.guard(*it).yes], &[]).is_no()
+                && self.flow.solve(&[own.yes, self.flow.guard(*it).yes]).is_no()
         });
         let span = task.condition.as_ref().map_or(task.id.span, |it| it.span);
         let problem = |message: String| {

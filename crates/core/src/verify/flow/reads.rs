@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use super::encode::{is_graph, is_handler};
 use super::names::find_from;
-use super::{End, Fact, Flow, Scenario};
+use super::{End, Fact, Flow, Found, Scenario};
 use crate::check::Role;
 use crate::definition::{Join, TemplateSource, Work};
 use crate::expr::Reference;
@@ -121,9 +121,17 @@ impl Reads<'_> {
             Reader::Task(id) => self.subject.name(id),
             Reader::Output => "output".to_owned(),
         };
+        self.flow.ask_about(Property::Assigned, &name);
         match self.missing(read) {
             Answer::No => {}
-            Answer::Yes(scenario) => {
+            Answer::Yes(found) => {
+                let plan = self.subject.plan;
+                let level = plan.node(read.target).composite;
+                let near = match read.reader {
+                    Reader::Task(id) => sibling(plan, id, level).unwrap_or(read.target),
+                    Reader::Output => read.target,
+                };
+                let scenario = self.flow.scenario(&found, near);
                 self.open.insert(name.clone());
                 let finding = self.finding(read, &name, &scenario);
                 self.proofs.refute(name, finding);
@@ -136,21 +144,21 @@ impl Reads<'_> {
     }
 
     /// Asks whether the reader can be evaluated while its target has not completed.
-    fn missing(&self, read: &Read) -> Answer<Scenario> {
+    fn missing(&self, read: &Read) -> Answer<Found> {
         let plan = self.subject.plan;
         let level = plan.node(read.target).composite;
         match read.reader {
             Reader::Output => self.flow.can_end_without(read.target),
             Reader::Task(reader) => match sibling(plan, reader, level) {
                 Some(near) if may_be_early(plan, near, read.target) => {
-                    Answer::Yes(Scenario::of(read.target, End::Open))
+                    Answer::Yes(Found::Ends(read.target, End::Open))
                 }
                 Some(near) => self.flow.can(&[Fact::Runs(near), Fact::NotCompleted(read.target)]),
                 // A handler runs whatever became of the main part.
                 None if is_handler(plan, plan.node(reader).composite) && !read.is_field => {
                     Answer::No
                 }
-                None => Answer::Yes(Scenario::of(read.target, End::Failed)),
+                None => Answer::Yes(Found::Ends(read.target, End::Failed)),
             },
         }
     }

@@ -1,5 +1,7 @@
 //! A scenario in words, and as steps with names and lines.
 
+use std::collections::HashSet;
+
 use super::circuit::Lit;
 use super::encode::is_graph;
 use super::{End, Flow, Scenario};
@@ -10,18 +12,18 @@ use crate::verify::Subject;
 const STEPS_MAX: usize = 40;
 
 impl Flow {
-    /// Returns the tasks that matter to some literals' truth, and how they end.
-    pub(super) fn scenario(&self, asked: &[NodeId], value: impl Fn(Lit) -> bool) -> Scenario {
-        let mut matters = vec![false; self.encoded.outcomes.len()];
-        let mut todo: Vec<NodeId> = asked.to_vec();
+    /// Returns the tasks that matter to one, and how they end.
+    pub(super) fn told(&self, id: NodeId, value: impl Fn(Lit) -> bool) -> Scenario {
+        let mut matters: HashSet<NodeId> = [id].into();
+        let mut todo = vec![id];
         while let Some(id) = todo.pop() {
-            if !std::mem::replace(&mut matters[id.0 as usize], true) {
-                todo.extend(self.before[id.0 as usize].iter().copied());
-            }
+            let before = self.before[id.0 as usize].iter().copied();
+            todo.extend(before.filter(|it| matters.insert(*it)));
         }
-        let asked: Vec<NodeId> = self.order().filter(|it| matters[it.0 as usize]).collect();
-        let values = self.encoded.conditions.values(&asked, &value);
-        let ends = self.order().filter(|it| matters[it.0 as usize]).filter_map(|id| {
+        let mut matters: Vec<NodeId> = matters.into_iter().collect();
+        matters.sort_by_key(|it| (self.encoded.places[it.0 as usize], *it));
+        let values = self.encoded.conditions.values(&matters, &value);
+        let ends = matters.into_iter().filter_map(|id| {
             let outcomes = self.outcomes(id);
             let end = if !value(outcomes.entered) {
                 return None;

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value as Json};
 
 use super::path::Path;
-use super::search::Truth;
+use super::search::Outcome;
 use super::variables::Variables;
 use crate::expr::ast::Node;
 use crate::expr::value::Value;
@@ -17,7 +17,7 @@ pub(super) struct Table {
     pub variables: Vec<usize>,
     pub sizes: Vec<usize>,
     /// None where the states contradict each other.
-    pub outcomes: Vec<Option<Truth>>,
+    pub outcomes: Vec<Option<Outcome>>,
 }
 
 impl Table {
@@ -33,9 +33,9 @@ impl Table {
         Table { variables: numbers.to_vec(), sizes, outcomes }
     }
 
+    /// Returns where the outcome is, given the state of the variable at each place.
     pub fn index(&self, state: impl Fn(usize) -> usize) -> usize {
-        let digits = self.variables.iter().zip(&self.sizes);
-        digits.fold(0, |index, (variable, size)| index * size + state(*variable))
+        self.sizes.iter().enumerate().fold(0, |index, (at, size)| index * size + state(at))
     }
 
     /// Appends what the part comes to where a variable has this state, for telling states apart.
@@ -46,11 +46,7 @@ impl Table {
             let chosen = &block[state * inner..(state + 1) * inner];
             // Where the path above is no object, the other paths below it have one state. Which one
             // is another for each state above; what the part comes to is all that counts.
-            signature.extend(chosen.iter().flatten().map(|it| match it {
-                Truth::False => 0,
-                Truth::True => 1,
-                Truth::Error | Truth::Open(_) => 2,
-            }));
+            signature.extend(chosen.iter().flatten().map(|it| *it as u32));
         }
     }
 }
@@ -108,10 +104,11 @@ pub(super) fn place(scope: &mut Map<String, Json>, path: &Path, value: Option<&J
     }
 }
 
-fn evaluate(part: &Node, scope: &Map<String, Json>) -> Truth {
+fn evaluate(part: &Node, scope: &Map<String, Json>) -> Outcome {
     let meter = Meter::new(&Budget::default());
     match Expr::evaluate_node(part, scope, &meter) {
-        Ok(Value::Bool(value)) => Truth::of(value),
-        Ok(_) | Err(_) => Truth::Error,
+        Ok(Value::Bool(true)) => Outcome::True,
+        Ok(Value::Bool(false)) => Outcome::False,
+        Ok(_) | Err(_) => Outcome::Error,
     }
 }

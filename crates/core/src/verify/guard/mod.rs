@@ -26,6 +26,7 @@
 mod candidate;
 mod choice;
 mod domain;
+mod join;
 mod leaf;
 mod number;
 mod number_places;
@@ -53,7 +54,7 @@ pub use witness::{Cause, Witness};
 /// Cells of one question.
 pub const CELLS_MAX: usize = 100_000;
 /// Parts of guards that one question looks at, each as often as it does.
-pub const STEPS_MAX: usize = 5_000_000;
+pub const STEPS_MAX: usize = 2_000_000;
 /// Paths that one cell says something about.
 pub const CELL_PATHS_MAX: usize = 256;
 /// Values of one path that are told apart, before those that no guard tells apart are joined.
@@ -69,7 +70,7 @@ const EVALUATIONS_MAX: usize = 2_000_000;
 /// A size that data is built for to try it.
 const LENGTH_MAX: usize = 1_000;
 /// Items in all data that is built to try sizes.
-const ITEMS_MAX: usize = 200_000;
+const ITEMS_MAX: usize = 100_000;
 
 /// What a question may cost. Beyond, the answer is that it is not known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

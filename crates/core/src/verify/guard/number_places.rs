@@ -167,22 +167,19 @@ const FAR: i128 = 1 << 62;
 const FAR_STEP: i128 = 1 << 12;
 
 /// With three paths or more it shows that comparing is not transitive: a double is equal to each of
-/// two large integers that differ. Returns doubles, each with integers that round to it, where the
-/// place is open.
+/// two large integers that differ. Returns a double with integers that round to it, where the place
+/// is open, and numbers beyond. One such cluster is enough: two would take six paths.
 fn clusters(after: Option<Num>, before: Option<Num>, copies: usize) -> Vec<Num> {
     let sign = match (after, before) {
-        _ if copies < 3 => return Vec::new(),
         (Some(_), Some(_)) => return Vec::new(),
         (_, None) => 1,
         (None, Some(_)) => -1,
     };
-    let count = copies as i128;
-    let centres = (0..count).map(|it| sign * (FAR + it * FAR_STEP));
-    let cluster = |centre: i128| {
-        let integers = (0..count).filter_map(move |it| Num::of_int(centre + it));
-        integers.chain(Num::of_double(centre as f64))
-    };
-    centres.flat_map(cluster).collect()
+    let Some(beyond) = copies.checked_sub(3) else { return Vec::new() };
+    let near = (0..=beyond + 1).map(|it| FAR + it as i128);
+    let far = (1..=beyond).map(|it| FAR + it as i128 * FAR_STEP);
+    let integers = near.chain(far).filter_map(|it| Num::of_int(sign * it));
+    integers.chain(Num::of_double((sign * FAR) as f64)).collect()
 }
 
 #[cfg(test)]
@@ -206,7 +203,7 @@ mod tests {
         check(&[1.0, 2.0], true, "0 1 2 3");
         check(&[-7.0, -3.0], false, "-8 -7 -4 -3 0");
         check(&[10.0, 2000.0], false, "0 10 1000 2000 2001");
-        check(&[f64::MAX], false, "0 1.7976931348623155e308 1.7976931348623157e308");
+        check(&[f64::MAX], false, "0 1.7976931348623155e+308 1.7976931348623157e+308");
     }
 
     #[test]

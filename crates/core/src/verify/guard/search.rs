@@ -50,6 +50,16 @@ pub enum Outcome {
     Error,
 }
 
+impl From<Outcome> for Truth {
+    fn from(outcome: Outcome) -> Truth {
+        match outcome {
+            Outcome::False => Truth::False,
+            Outcome::True => Truth::True,
+            Outcome::Error => Truth::Error,
+        }
+    }
+}
+
 /// The region of a path, by their positions in [`Regions`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Literal {

@@ -99,13 +99,13 @@ pub(super) struct Cutter<'e> {
 }
 
 impl<'e> Cutter<'e> {
-    pub fn cut(&mut self, expression: &'e Expr) -> Skeleton {
-        self.node(expression, expression.ast())
-    }
-
-    /// Takes the whole guard as one part, because it is too large to be looked into.
-    pub fn whole(&mut self, expression: &'e Expr) -> Skeleton {
-        self.leaf(expression, expression.ast())
+    /// Cuts a guard; one that is too large to be looked into is one part.
+    pub fn cut(&mut self, expression: &'e Expr, is_large: bool) -> Skeleton {
+        if is_large {
+            self.leaf(expression, expression.ast())
+        } else {
+            self.node(expression, expression.ast())
+        }
     }
 
     fn node(&mut self, expression: &'e Expr, node: &'e Node) -> Skeleton {
