@@ -15,6 +15,10 @@ const NEVER_BELOW: &[(&str, &[&str])] = &[
         "surefoot-core",
         &["tokio", "async-trait", "futures-util", "rand", "tracing", "reqwest", "rusqlite", "clap"],
     ),
+    (
+        "surefoot-net",
+        &["tokio", "rand", "tracing", "reqwest", "rusqlite", "clap", "surefoot-core", "surefoot"],
+    ),
     ("surefoot-store", &["reqwest", "tokio-postgres", "clap", "axum"]),
     // Embedded in programs that have a server, a command line and a log of their own.
     ("surefoot", &["axum", "clap", "tracing-subscriber", "anstream", "comfy-table"]),
@@ -33,6 +37,7 @@ const ONLY_IN: &[(&str, &str)] = &[
     ("reqwest", "surefoot"),
     ("boon", "surefoot-core"),
     ("granit-parser", "surefoot-core"),
+    ("roxmltree", "surefoot-net"),
 ];
 
 /// Names that say nothing about what a crate is for.

@@ -20,8 +20,8 @@ pub struct Init {
 
 /// Checks definitions and reports every problem of every file.
 ///
-/// Without files, every *.surefoot.yaml below the current directory is checked. Exits with 3 if a
-/// definition is rejected.
+/// Without files, every *.surefoot.yaml below the current directory is checked. A *.bpmn (BPMN 2.0)
+/// or *.pnml file is proved able to end, or refuted by a run. Exits with 3 if a definition is rejected.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  surefoot check order.surefoot.yaml --graph ascii")]
 pub struct Check {
@@ -151,7 +151,7 @@ pub struct Request {
     pub priority: Option<i32>,
 }
 
-/// Converts a definition from elsewhere and lists what was changed.
+/// Converts a definition from elsewhere and lists what was changed: WfCommons, or *.bpmn.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  surefoot convert montage.json --time-scale 0.001 --to montage.surefoot.yaml"

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use surefoot::core::check::CheckContext;
 use surefoot::core::source::{LineIndex, Problem, Severity};
 
-use super::graph;
+use super::{graph, nets};
 use crate::arguments::{Check, Format, Report};
 use crate::exit::Exit;
 use crate::failure::{Failure, Result};
@@ -29,7 +29,7 @@ pub fn check(session: &Session, arguments: &Check) -> Result<Exit> {
     let report = if is_json { Report::Json } else { arguments.format };
     let (mut tally, mut unread, mut found) = (Tally::default(), None, Vec::new());
     for file in &files {
-        match Source::read(file, &context) {
+        match read(session, file, &context, &mut tally) {
             Ok(source) => {
                 tally.add(&source);
                 match report {
@@ -61,6 +61,22 @@ pub fn check(session: &Session, arguments: &Check) -> Result<Exit> {
     }
     let is_rejected = tally.errors > 0 || (arguments.strict && tally.warnings > 0);
     Ok(if is_rejected { Exit::Rejected } else { unread.unwrap_or(Exit::Ok) })
+}
+
+/// Reads and checks a file of either sort.
+fn read(
+    session: &Session,
+    file: &Path,
+    context: &CheckContext,
+    tally: &mut Tally,
+) -> Result<Source> {
+    if !nets::is_net(file) {
+        return Source::read(file, context);
+    }
+    let checked = nets::check(file)?;
+    tally.workflows += checked.proved.len();
+    checked.proved.iter().for_each(|it| session.output.say(format!("proved: {it}")));
+    Ok(checked.source)
 }
 
 fn found() -> Result<Vec<PathBuf>> {

@@ -3,6 +3,7 @@
 use serde_json::Value;
 use surefoot::core::convert::{ConvertKind, ConvertOptions, wfcommons};
 
+use super::nets;
 use crate::arguments::{Convert, ConvertTo};
 use crate::exit::Exit;
 use crate::failure::{Failure, Result};
@@ -10,11 +11,15 @@ use crate::input;
 use crate::session::Session;
 
 pub fn convert(session: &Session, arguments: &Convert) -> Result<Exit> {
+    if nets::is_net(&arguments.file) {
+        let converted = nets::convert(&arguments.file)?;
+        return write(session, arguments, &converted.definition_yaml, &converted.notes);
+    }
     let bytes = input::read(&arguments.file)?;
     let shown = arguments.file.display();
     let value: Value = serde_json::from_slice(&bytes).map_err(|error| {
         Failure::new(Exit::Usage, "SF5061", format!("`{shown}` is not JSON: {error}"))
-            .hint("WfCommons files are JSON; nothing else is read yet.")
+            .hint("WfCommons files are JSON; processes are read from *.bpmn.")
     })?;
     let kind = match arguments.kind {
         ConvertTo::Wait => ConvertKind::Wait,
@@ -32,13 +37,22 @@ pub fn convert(session: &Session, arguments: &Convert) -> Result<Exit> {
         )
         .hint(help.unwrap_or_else(|| "Mend the file, or convert a part of it.".to_owned()))
     })?;
-    for note in &converted.notes {
+    write(session, arguments, &converted.definition_yaml, &converted.notes)
+}
+
+fn write(
+    session: &Session,
+    arguments: &Convert,
+    definition_yaml: &str,
+    notes: &[String],
+) -> Result<Exit> {
+    for note in notes {
         session.output.say(format!("note: {note}"));
     }
     match &arguments.to_file {
-        None => session.output.text(&converted.definition_yaml)?,
+        None => session.output.text(definition_yaml)?,
         Some(path) => {
-            std::fs::write(path, &converted.definition_yaml).map_err(|error| {
+            std::fs::write(path, definition_yaml).map_err(|error| {
                 Failure::new(
                     Exit::Usage,
                     "SF5053",

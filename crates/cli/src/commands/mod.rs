@@ -12,6 +12,7 @@ mod init;
 mod logs;
 mod ls;
 mod mock;
+mod nets;
 mod replay;
 mod run;
 mod show;
