@@ -1,6 +1,7 @@
 //! What the verifier answers.
 
 use super::property::Property;
+use super::watch::Stage;
 use crate::source::Problem;
 
 /// An answer about one thing: a task, a pair of tasks, a list of transitions, or the whole.
@@ -55,6 +56,8 @@ impl<T> Answer<T> {
 pub struct Proofs {
     pub proofs: Vec<Proof>,
     pub findings: Vec<Finding>,
+    /// What was done one after the other; empty unless a clock was lent.
+    pub stages: Vec<Stage>,
 }
 
 impl Proofs {
@@ -83,6 +86,17 @@ impl Proofs {
         self.findings.push(finding);
     }
 
+    /// Notes that a property does not hold, for the reason that an earlier finding gives.
+    pub fn refute_as_well(
+        &mut self,
+        property: Property,
+        subject: impl Into<String>,
+        finding: usize,
+    ) {
+        let verdict = Verdict::Refuted { finding };
+        self.proofs.push(Proof { property, subject: subject.into(), verdict });
+    }
+
     /// Notes that it could not be told whether a property holds.
     pub fn leave_open(
         &mut self,
@@ -98,6 +112,7 @@ impl Proofs {
     pub fn extend(&mut self, other: Proofs) {
         let before = self.findings.len();
         self.findings.extend(other.findings);
+        self.stages.extend(other.stages);
         self.proofs.extend(other.proofs.into_iter().map(|mut it| {
             if let Verdict::Refuted { finding } = &mut it.verdict {
                 *finding += before;

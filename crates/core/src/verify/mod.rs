@@ -11,22 +11,32 @@
 //! | `subject` | what is asked about: the plan, its source, its types |
 //! | `flow` | graphs as circuits: which outcomes can occur together |
 //! | `effects` | what tasks do outside: races, retries, sagas, deadlines, secrets |
+//! | `explain` | when a task runs and what its failure does, in words |
+//! | `watch` | how long each of these took |
 
 mod effects;
+mod explain;
 mod finding;
 mod flow;
 mod property;
 mod subject;
+mod watch;
 
+pub use explain::{Section, explain};
 pub use finding::{Answer, Finding, Proof, Proofs, Verdict};
 pub use property::Property;
 pub(crate) use subject::Subject;
+use watch::Watch;
+pub use watch::{Clock, Stage};
 
 /// Asks every property of a plan.
 pub(crate) fn verify(subject: &Subject<'_>) -> Proofs {
     let mut proofs = Proofs::default();
+    let mut watch = Watch::start(subject.context.clock);
     let flow = flow::Flow::new(subject);
     flow::verify(subject, &flow, &mut proofs);
+    watch.lap("graphs", &mut proofs);
     effects::verify(subject, &mut proofs);
+    watch.lap("effects", &mut proofs);
     proofs
 }
