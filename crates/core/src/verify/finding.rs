@@ -1,5 +1,7 @@
 //! What the verifier answers.
 
+use serde_json::{Value, json};
+
 use super::property::Property;
 use super::watch::Stage;
 use crate::source::Problem;
@@ -106,6 +108,34 @@ impl Proofs {
     ) {
         let verdict = Verdict::Unknown { reason: reason.into() };
         self.proofs.push(Proof { property, subject: subject.into(), verdict });
+    }
+
+    /// Writes the answers for machines, in the order in which they were found.
+    pub fn to_json(&self) -> Value {
+        self.proofs.iter().map(|it| self.answer(it)).collect()
+    }
+
+    fn answer(&self, proof: &Proof) -> Value {
+        let mut value = json!({
+            "property": proof.property, "code": proof.property.code(), "subject": proof.subject,
+        });
+        let (verdict, more) = match &proof.verdict {
+            Verdict::Proved { assuming, bound } => {
+                ("proved", json!({"assuming": assuming, "bound": bound}))
+            }
+            Verdict::Refuted { finding } => {
+                let finding = self.findings.get(*finding);
+                let reason = finding.map(|it| &it.problem.message);
+                let trace = finding.map(|it| &it.trace);
+                ("refuted", json!({"reason": reason, "trace": trace}))
+            }
+            Verdict::Unknown { reason } => ("unknown", json!({"reason": reason})),
+        };
+        value["verdict"] = json!(verdict);
+        if let (Value::Object(value), Value::Object(more)) = (&mut value, more) {
+            value.extend(more);
+        }
+        value
     }
 
     /// Adds what another part found out.

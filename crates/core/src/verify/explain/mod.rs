@@ -168,9 +168,8 @@ tasks:
         check(ORDER, "validate", "
 is: `validate` (line 3) is a task that does `check_order`
 starts: it needs nothing, so it starts when the run starts
-if it fails: nobody accepts that: the run fails, what has not started is skipped, what waits is cancelled, and what runs gets some seconds to end
-if it fails: `approve` (line 4) and `pay` (line 5) are skipped then
-if it fails: what can be undone and has completed by then is undone, the last first: `pay` (line 11)
+if it fails: nobody accepts that: the run fails, what has not started is skipped, and what runs gets some seconds to end
+if it fails: if the run fails, what has completed is undone, the last first: `pay` (line 5)
 then: `approve` (line 4) may start, if all of its needs completed
 then: `pay` (line 5) may start, if none of its needs failed and at least one completed
 ");
@@ -195,7 +194,7 @@ works: each attempt may take 30s
 if it fails: `tell` (line 12) accepts that: it runs then, and the run goes on
 then: `tell` (line 12) may start, if one of its needs failed
 then: `ship` (line 13) may start, if all of its needs completed
-undone: if the run fails or is cancelled after it completed, `pay:compensate` (line 11) undoes it
+undone: if the run fails or is cancelled after it completed, `pay:compensate` (line 5) undoes it
 ",
         );
     }
@@ -206,11 +205,12 @@ undone: if the run fails or is cancelled after it completed, `pay:compensate` (l
 is: `approve` (line 4) is a task that does `approval`
 starts: it needs `validate` (line 3)
 starts: `all_success`: it starts when all have ended, if all completed
-starts: it completes: it runs
-starts: it is skipped: it is skipped, for a need was skipped
-starts: it fails: it is skipped, for a need failed
+starts: that completes: it runs
+starts: that is skipped: it is skipped, for a need was skipped
+starts: that fails: it is skipped, for a need failed
 starts: then `input.total > 1000` is asked: if it is false the task is skipped, if it cannot be evaluated the task fails
-if it fails: nobody accepts that: the run fails
+if it fails: nobody accepts that: the run fails, what has not started is skipped, and what runs gets some seconds to end
+if it fails: if the run fails, what has completed is undone, the last first: `pay` (line 5)
 then: `pay` (line 5) may start, if none of its needs failed and at least one completed
 ");
     }
@@ -230,10 +230,22 @@ states:
             "closed",
             "
 is: `closed` (line 5) is a state without work
+entered: when the run starts: it is the initial state
+entered: from `opened` (line 6) when its work is done
+entered: from `opened` (line 6) after 5m
+left: on `open` to `opened` (line 6), if `vars.turns < 3` is true
+left: on `lock` to `locked` (line 7)
 ",
         );
         check(
-            door, "opened", "
+            door,
+            "opened",
+            "
+is: `opened` (line 6) is a state that does `ring`
+entered: from `closed` (line 5) on `open`, if `vars.turns < 3` is true
+left: when its work is done to `closed` (line 5)
+left: after 5m to `closed` (line 5)
+left: if its work fails: the machine fails, for no transition takes `failed`
 ",
         );
     }
