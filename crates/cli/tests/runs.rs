@@ -48,6 +48,53 @@ fn a_failed_run_exits_with_1_and_says_what_to_try() {
     project.fails(&["show", "--why", "bed"], 5, &["SF5035", "did you mean `bad`?"]);
 }
 
+/// What a check writes: paid, and not refunded.
+const COUNTEREXAMPLE: &str = r#"{
+    "format": 1, "workflow": "shop", "code": "SF2402", "property": "what is paid is refunded",
+    "definition": "HASH",
+    "answers": {"ship": [{"fail": {"type": "no_stock", "message": "nothing left"}}]},
+    "expected": {"not_undone": {"task": "pay"}}
+}"#;
+
+const SHOP: &str = "
+id: shop
+tasks:
+  pay: {uses: http, with: {url: 'https://pay.example/', method: POST}}
+  ship: {needs: [pay], uses: ship, retry: 2}
+";
+
+#[test]
+fn a_counterexample_is_replayed() {
+    let project = Project::new(&[("shop.surefoot.yaml", SHOP)]);
+    let replay = ["run", "--replay-counterexample", "found.json"];
+    project.write("found.json", &COUNTEREXAMPLE.replace("HASH", &"0".repeat(64)));
+    project.fails(&replay, 2, &["SF5049", "another content of the definition"]);
+    // Who is told that a hash does not fit is told the one that does.
+    let told = project.run(&replay).err;
+    let (_, hash) = told.split_once("and this is ").unwrap();
+    let file = COUNTEREXAMPLE.replace("HASH", &hash[..64]);
+    project.write("found.json", &file);
+    let done = project.run(&replay);
+    assert_eq!(done.code, 0, "{}", done.err);
+    assert!(done.out.contains("ship L5 failed, 2 of 2 attempts"), "{}", done.out);
+    assert!(
+        done.err.contains("reproduced: that `pay` completes and is not undone"),
+        "{}",
+        done.err
+    );
+    let value = project.json(&["run", "--replay-counterexample", "found.json", "-o", "json"]);
+    assert_eq!((&value["reproduced"], &value["status"]), (&json!(true), &json!("failed")));
+    project.write("found.json", &file.replace("\"fail\": {", "\"complete\": {"));
+    let done = project.run(&replay);
+    assert_eq!(done.code, 1, "{}", done.err);
+    assert!(done.err.contains("not reproduced: that `pay`"), "{}", done.err);
+    project.write("found.json", &file.replace(r#""format": 1"#, r#""format": 9"#));
+    project.fails(&replay, 2, &["SF5049", "its format is 9"]);
+    project.write("found.json", &file);
+    project.write("shop.surefoot.yaml", &SHOP.replace("retry: 2", "retry: 3"));
+    project.fails(&replay, 2, &["SF5049", "another content of the definition"]);
+}
+
 #[test]
 fn inputs_are_read_from_everywhere() {
     let project = hello();

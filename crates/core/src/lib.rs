@@ -19,6 +19,7 @@ pub mod queue;
 pub mod retry;
 pub mod run;
 pub mod schema;
+pub mod simulate;
 pub mod source;
 pub mod task_error;
 pub mod time;

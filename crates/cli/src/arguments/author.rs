@@ -108,6 +108,11 @@ pub struct Run {
     /// Prints what would run, in order, and runs nothing.
     #[arg(long)]
     pub dry_run: bool,
+    /// Makes the execution that a check wrote down, step by step, and touches nothing outside.
+    ///
+    /// Exits with 0 if what the file expects happens, else with 1.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["all", "resume", "mock", "dry_run"])]
+    pub replay_counterexample: Option<PathBuf>,
     /// Stops waiting after this time, such as 30s; the run is kept. Exits with 8.
     #[arg(long, value_name = "DURATION")]
     pub timeout: Option<String>,

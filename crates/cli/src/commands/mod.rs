@@ -12,6 +12,7 @@ mod init;
 mod logs;
 mod ls;
 mod mock;
+mod replay;
 mod run;
 mod show;
 mod start;

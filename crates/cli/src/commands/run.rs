@@ -11,7 +11,7 @@ use surefoot::core::run::Run as Folded;
 use surefoot::{DeployError, Engine, RunStatus, inspect};
 
 use super::mock::Mocks;
-use super::{graph, start};
+use super::{graph, replay, start};
 use crate::arguments::{Picture, Run};
 use crate::exit::Exit;
 use crate::failure::{Failure, Result};
@@ -35,6 +35,9 @@ pub fn run(session: &Session, arguments: &Run) -> Result<Exit> {
     let path = arguments.file.clone().map_or_else(project::the_only_one, Ok)?;
     let large = arguments.large || session.settings.engine.allow_large;
     let source = Source::read(&path, &CheckContext { large, ..CheckContext::default() })?;
+    if let Some(file) = &arguments.replay_counterexample {
+        return replay::replay(session, &source, file);
+    }
     let plan = graph::plan_in(session, &source, arguments.workflow.as_deref())?;
     if arguments.dry_run {
         session

@@ -40,6 +40,7 @@ use crate::verify::{Clock, Proofs, Subject, verify};
 pub(crate) use outline::{Outline, Placed, Role, Shape};
 pub(crate) use scope::Scopes;
 pub(crate) use site::{Seen, Site};
+pub(crate) use work::recursion;
 
 /// The schema of the input is itself not valid.
 const INVALID_SCHEMA: &str = "SF1110";

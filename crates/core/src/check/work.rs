@@ -206,19 +206,16 @@ impl Works<'_> {
         let nothing = Vec::new();
         let known = self.context.workflows.as_ref();
         if let Some(cycle) = recursion(&self.definition.id.value, id, known.unwrap_or(&nothing)) {
-            let guarded = self.guarded(placed);
-            let message = format!("this workflow starts itself: {}", cycle.join(" → "));
-            let mut problem =
-                Problem::error(RECURSION, span, message).label("leads back here").help(
-                    "give the task an `if` that ends the recursion; sub-runs nest 16 deep at most",
-                );
-            if guarded {
-                problem.severity = Severity::Warning;
-                problem.help = Some(
-                    "make sure that the `if` ends it; sub-runs nest 16 deep at most".to_owned(),
+            // What may end, the verifier reports.
+            if !self.guarded(placed) {
+                let message = format!("this workflow starts itself: {}", cycle.join(" → "));
+                self.problems.push(
+                    Problem::error(RECURSION, span, message).label("leads back here").help(
+                        "give the task an `if` that ends the recursion; sub-runs nest 16 deep at \
+                         most",
+                    ),
                 );
             }
-            self.problems.push(problem);
             return;
         }
         let Some(known) = known else { return };
@@ -282,7 +279,7 @@ fn acts(task: &Task) -> bool {
 }
 
 /// Returns the way from `own` over `first` back to `own`, if there is one.
-fn recursion(own: &str, first: &str, known: &[KnownWorkflow]) -> Option<Vec<String>> {
+pub(crate) fn recursion(own: &str, first: &str, known: &[KnownWorkflow]) -> Option<Vec<String>> {
     let mut starts: HashMap<&str, Vec<&str>> = HashMap::new();
     for workflow in known {
         let list = workflow.starts.iter().map(String::as_str);

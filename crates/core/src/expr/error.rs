@@ -111,7 +111,7 @@ impl EvalError {
     }
 
     /// Tells whether evaluation must stop rather than be absorbed by `&&`, `||` or `default`.
-    pub(super) fn is_final(&self) -> bool {
+    pub(crate) fn is_final(&self) -> bool {
         matches!(self.kind, EvalErrorKind::BudgetExceeded { .. })
     }
 }

@@ -39,8 +39,9 @@ pub use budget::{Budget, Meter};
 pub use check::{TypeError, TypeErrorKind};
 pub use error::{EvalError, EvalErrorKind, Limit, ParseError, ParseErrorKind};
 pub use references::Reference;
+pub(crate) use references::path_of;
 pub use scope::{Lookup, Object, Scope};
-pub use template::{Hole, Template, TemplateError, TemplateEvalError};
+pub use template::{Hole, Shape, Template, TemplateError, TemplateEvalError};
 pub use types::{FieldType, MapType, Type, TypeScope};
 
 /// A parsed expression. Cheap to clone.
@@ -109,6 +110,15 @@ impl Expr {
         meter: &'e Meter,
     ) -> Result<value::Value<'e>, EvalError> {
         eval::Evaluator::new(scope, meter).eval(self.ast()).map_err(|fault| *fault)
+    }
+
+    /// Evaluates a part of an expression that stands in no macro.
+    pub(crate) fn evaluate_node<'e>(
+        node: &'e ast::Node,
+        scope: &'e dyn Scope,
+        meter: &'e Meter,
+    ) -> Result<value::Value<'e>, EvalError> {
+        eval::Evaluator::new(scope, meter).eval(node).map_err(|fault| *fault)
     }
 
     /// Evaluates to JSON at the cost of a budget that other expressions share.

@@ -143,6 +143,11 @@ fn extend<'e>(operand: &'e Node, field: &'e str) -> Option<Path<'e>> {
     Some(path)
 }
 
+/// Returns the root and the fields below it, if a node is a path all the way to its root.
+pub(crate) fn path_of(node: &Node) -> Option<(&str, Vec<&str>)> {
+    path(node).map(|it| (it.root, it.segments))
+}
+
 /// Returns the paths that are there if `condition` evaluates to `outcome`.
 fn present_if(condition: &Node, outcome: bool) -> Vec<Path<'_>> {
     match &condition.kind {

@@ -84,7 +84,7 @@ impl TypeName {
         }
     }
 
-    pub(super) fn find(name: &str) -> Option<TypeName> {
+    pub(crate) fn find(name: &str) -> Option<TypeName> {
         TypeName::ALL.into_iter().find(|it| it.as_str() == name)
     }
 }

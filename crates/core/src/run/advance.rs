@@ -392,8 +392,7 @@ impl Run {
         }
         self.accepts_failure_otherwise(task)
             || self.dependents(task).any(|(id, dependent)| {
-                dependent.join == Join::AnySuccess
-                    && self.state.task(id).status != TaskStatus::Skipped
+                dependent.join == Join::AnySuccess && !self.is_skipped_for_good(id)
             })
             || node.on_failure == OnFailure::Continue
     }
@@ -404,6 +403,14 @@ impl Run {
             || self
                 .dependents(task)
                 .any(|(_, dependent)| matches!(dependent.join, Join::AnyFailed | Join::AllDone))
+    }
+
+    /// Whether a task was skipped, and not because its condition was false: that is asked only
+    /// after its join was satisfied, so the success that it needed is there.
+    fn is_skipped_for_good(&self, task: TaskId) -> bool {
+        let state = self.state.task(task);
+        let cause = state.more.as_ref().and_then(|it| it.cause);
+        state.status == TaskStatus::Skipped && cause != Some(SkipCause::Condition)
     }
 
     fn dependents(&self, task: TaskId) -> impl Iterator<Item = (TaskId, &crate::plan::TaskPlan)> {

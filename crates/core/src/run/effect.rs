@@ -112,7 +112,7 @@ impl Run {
             Timer::Beat(task) => self.beat_due(task).is_some_and(|it| it <= due),
             Timer::After(scope) => match &self.state.scope(scope).content {
                 ScopeContent::Machine { after, .. } => {
-                    after.contains(&due) && self.is_current(scope) && !paused
+                    after.contains(&due) && self.is_going_on(scope) && !paused
                 }
                 ScopeContent::Graph | ScopeContent::Map { .. } => false,
             },

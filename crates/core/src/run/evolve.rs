@@ -75,7 +75,8 @@ impl RunState {
                 task.output = Some(output.clone());
                 task.forget_trouble();
                 if *undo {
-                    self.undo.push(Undo { task: id, output });
+                    let visit = task.visit;
+                    self.undo.push(Undo { task: id, visit, output });
                 }
             }
             Event::Retrying { task, attempt, error, at: next } => {
@@ -175,6 +176,7 @@ impl RunState {
                 self.undoing = Some(*task);
                 if let Some(place) = self.undo.iter().rposition(|it| it.task == *task) {
                     let undo = self.undo.remove(place);
+                    self.undoing_visit = undo.visit;
                     // A state that was visited again shows the output that is being undone.
                     self.tasks[task.0 as usize].output = Some(undo.output);
                 }
@@ -239,9 +241,15 @@ impl RunState {
     ) {
         debug_assert_eq!(id.0 as usize, self.scopes.len(), "scopes are numbered in order");
         debug_assert_eq!(first as usize, self.tasks.len(), "tasks are numbered in order");
+        let visit = match owner {
+            Some(owner) if self.undoing == Some(owner) => self.undoing_visit,
+            Some(owner) => self.task(owner).visit,
+            None => 0,
+        };
         self.scopes.push(Scope {
             composite,
             owner,
+            visit,
             first,
             len,
             content,

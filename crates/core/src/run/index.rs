@@ -196,10 +196,7 @@ impl Run {
 
     /// Whether the scope undoes its owner instead of being its work.
     pub(super) fn is_undo(&self, id: ScopeId) -> bool {
-        let scope = self.state.scope(id);
-        let Some(owner) = scope.owner else { return false };
-        self.node(owner).compensate == Some(CompositeId(scope.composite))
-            && !matches!(scope.content, ScopeContent::Map { .. })
+        super::path::is_undo(&self.plan, &self.state, id)
     }
 
     /// Whether a task in this status waits for, or occupies, an executor.

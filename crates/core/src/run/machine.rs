@@ -232,8 +232,9 @@ impl Decider<'_, '_> {
 
     /// Takes a transition whose time has come.
     pub fn after_due(&mut self, scope_id: ScopeId) {
-        // A paused machine stays where it is; resuming looks at the timers again.
-        if self.is_paused() || !self.run.is_current(scope_id) {
+        // A paused machine stays where it is; resuming looks at the timers again. One that is being
+        // stopped only waits for its work to end.
+        if self.is_paused() || !self.run.is_going_on(scope_id) {
             return;
         }
         let now = self.now();
@@ -282,7 +283,7 @@ impl Run {
     }
 
     /// Returns every machine that is going on and its current state, the innermost first.
-    pub(super) fn current_states(&self) -> Vec<(ScopeId, TaskId)> {
+    pub(crate) fn current_states(&self) -> Vec<(ScopeId, TaskId)> {
         let scopes = (0..self.state.scopes.len() as u32).rev().map(ScopeId);
         scopes
             .filter(|it| self.is_going_on(*it))
@@ -291,7 +292,7 @@ impl Run {
     }
 
     /// Whether a scope and all around it are current and not stopped.
-    fn is_going_on(&self, id: ScopeId) -> bool {
+    pub(super) fn is_going_on(&self, id: ScopeId) -> bool {
         let scope = self.state.scope(id);
         self.is_current(id)
             && scope.stopped.is_none()

@@ -10,6 +10,7 @@
 //! | `status` | which status follows which |
 //! | `event`, `command` | what happened; what may be asked |
 //! | `state`, `evolve` | what the events add up to |
+//! | `path` | what a task of a run is called |
 //! | `index` | what is derived from state and plan, for speed |
 //! | `decide` | which rule a command meets |
 //! | `advance`, `work`, `machine`, `finish` | how tasks start, work, move on and end |
@@ -28,6 +29,7 @@ mod finish;
 mod index;
 mod machine;
 mod operate;
+mod path;
 mod payload;
 mod state;
 mod status;
@@ -36,19 +38,23 @@ mod work;
 
 use std::sync::Arc;
 
+pub(crate) use advance::MAP_WINDOW;
 pub use command::{Command, Refusal};
 pub use decide::{Decision, Env, InlineLog, Want};
 pub use effect::{Activity, Effect};
 pub use event::*;
 pub use explain::{OpenTransition, Why};
+pub use path::bare_path;
 pub use payload::{KEPT_APART_BYTES_MIN, Payload, size};
 pub use state::*;
 pub use status::{RUN_TRANSITIONS, RunStatus, TASK_TRANSITIONS, TaskStatus};
 pub use view::Secrets;
 
+pub(crate) use path::{node_id, path};
+
 use crate::ids::RunId;
 use crate::limits::Limits;
-use crate::plan::{CompositeId, NodeId, Plan, TaskPlan, WorkPlan};
+use crate::plan::{NodeId, Plan, TaskPlan, WorkPlan};
 use crate::time::Millis;
 use index::Index;
 
@@ -120,13 +126,7 @@ impl Run {
     }
 
     pub fn node_id(&self, task: TaskId) -> NodeId {
-        let scope = self.state.scope(self.state.task(task).scope);
-        match scope.content {
-            ScopeContent::Map { .. } => self.node_id(scope.owner.expect("a map belongs to a task")),
-            ScopeContent::Graph | ScopeContent::Machine { .. } => {
-                self.plan.child(CompositeId(scope.composite), task.0 - scope.first)
-            }
-        }
+        path::node_id(&self.plan, &self.state, task)
     }
 
     /// Returns the place of a task among its siblings; for an item, its index.
@@ -153,34 +153,7 @@ impl Run {
     /// Returns the text that names the task for people and in idempotency keys, such as `pay`,
     /// `group.check`, `reserve[3]`, `review#2`, `pay:compensate`.
     pub fn path(&self, task: TaskId) -> String {
-        let state = self.state.task(task);
-        let scope = self.state.scope(state.scope);
-        let id = &self.node(task).id;
-        if let Some(part) = self.part_name(state.scope) {
-            return format!("{part}:{id}");
-        }
-        let outer = scope.owner.map(|owner| self.path(owner));
-        match (&scope.content, outer) {
-            (ScopeContent::Map { .. }, outer) => {
-                format!("{}[{}]", outer.unwrap_or_default(), self.local(task))
-            }
-            (ScopeContent::Machine { .. }, outer) if state.visit > 1 => {
-                joined(outer, &format!("{id}#{}", state.visit))
-            }
-            (_, outer) => joined(outer, id),
-        }
-    }
-
-    /// Returns the name before the colon in paths of what is not the main part.
-    fn part_name(&self, id: ScopeId) -> Option<String> {
-        let scope = self.state.scope(id);
-        let composite = Some(CompositeId(scope.composite));
-        match scope.owner {
-            Some(owner) => self.is_undo(id).then(|| self.path(owner)),
-            None if composite == self.plan.on_failure => Some("on_failure".to_owned()),
-            None if composite == self.plan.finally => Some("finally".to_owned()),
-            None => None,
-        }
+        path::path(&self.plan, &self.state, task)
     }
 
     /// Finds a task by its path. A state may be named without its visit.
@@ -213,12 +186,5 @@ impl Run {
             around = self.state.scope(state.scope).owner;
         }
         hasher.finalize().to_hex()[..32].to_owned()
-    }
-}
-
-fn joined(outer: Option<String>, id: &str) -> String {
-    match outer {
-        Some(outer) => format!("{outer}.{id}"),
-        None => id.to_owned(),
     }
 }

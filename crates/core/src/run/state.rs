@@ -36,6 +36,9 @@ pub struct RunState {
     /// Completed tasks that can be undone, in order of completion.
     pub undo: Vec<Undo>,
     pub undoing: Option<TaskId>,
+    /// The visit that is being undone, of a state.
+    #[serde(default)]
+    pub undoing_visit: u32,
     /// Composites of the run's handlers that were entered since the main part was over.
     pub handled: Vec<u32>,
     pub signals: VecDeque<Signal>,
@@ -98,6 +101,9 @@ pub struct More {
 pub struct Scope {
     pub composite: u32,
     pub owner: Option<TaskId>,
+    /// The visit of the owner whose work this is, or that it undoes; 0 if the owner is no state.
+    #[serde(default)]
+    pub visit: u32,
     pub first: u32,
     pub len: u32,
     pub content: ScopeContent,
@@ -139,6 +145,8 @@ pub const HISTORY_MAX: usize = 100;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Undo {
     pub task: TaskId,
+    #[serde(default)]
+    pub visit: u32,
     pub output: Arc<Value>,
 }
 
@@ -171,6 +179,7 @@ impl RunState {
             scopes: Vec::new(),
             undo: Vec::new(),
             undoing: None,
+            undoing_visit: 0,
             handled: Vec::new(),
             signals: VecDeque::new(),
             signals_seen: 0,

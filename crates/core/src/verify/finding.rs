@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::property::Property;
 use super::watch::Stage;
+use crate::simulate::Counterexample;
 use crate::source::Problem;
 
 /// An answer about one thing: a task, a pair of tasks, a list of transitions, or the whole.
@@ -34,6 +35,9 @@ pub struct Finding {
     /// What happens, step by step, in the words of the definition. Empty where the place says it
     /// all.
     pub trace: Vec<String>,
+    /// The execution, to be replayed. None where nothing need be shown, such as for what never
+    /// happens, and where the replay failed.
+    pub counterexample: Option<Box<Counterexample>>,
 }
 
 /// Whether something can happen.
@@ -155,6 +159,6 @@ impl Proofs {
 impl Finding {
     /// A finding that its place alone explains.
     pub fn at(property: Property, problem: Problem) -> Finding {
-        Finding { property, problem, trace: Vec::new() }
+        Finding { property, problem, trace: Vec::new(), counterexample: None }
     }
 }

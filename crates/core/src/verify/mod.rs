@@ -10,16 +10,22 @@
 //! | `property`, `finding` | what is asked; what is answered |
 //! | `subject` | what is asked about: the plan, its source, its types |
 //! | `flow` | graphs as circuits: which outcomes can occur together |
+//! | `guard` | on which data a condition is true, false or fails |
 //! | `effects` | what tasks do outside: races, retries, sagas, deadlines, secrets |
+//! | `upgrade` | where runs of an older version can go on with a newer one |
 //! | `explain` | when a task runs and what its failure does, in words |
-//! | `watch` | how long each of these took |
+//! | `watch` | how long each part took |
 
+mod confirm;
 mod effects;
 mod explain;
 mod finding;
 mod flow;
+pub mod guard;
 mod property;
+mod sample;
 mod subject;
+pub mod upgrade;
 mod watch;
 
 pub use explain::{Section, explain};
@@ -36,7 +42,7 @@ pub(crate) fn verify(subject: &Subject<'_>) -> Proofs {
     let flow = flow::Flow::new(subject);
     flow::verify(subject, &flow, &mut proofs);
     watch.lap("graphs", &mut proofs);
-    effects::verify(subject, &mut proofs);
+    effects::verify(subject, &flow, &mut proofs);
     watch.lap("effects", &mut proofs);
     proofs
 }

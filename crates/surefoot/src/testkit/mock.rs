@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use serde_json::Value;
 use surefoot_core::ids::RunId;
+use surefoot_core::run::bare_path;
 
 use super::TestKit;
 use crate::kinds::{Context, Kind, TaskError};
@@ -160,41 +161,5 @@ impl MockKind {
             input: with.clone(),
         });
         earlier
-    }
-}
-
-/// Returns a path without items and visits: `group[3].review#2` becomes `group.review`.
-fn bare_path(path: &str) -> String {
-    let mut bare = String::with_capacity(path.len());
-    let mut skipping = false;
-    for it in path.chars() {
-        match it {
-            '[' | '#' => skipping = true,
-            ']' => skipping = false,
-            '.' | ':' => {
-                skipping = false;
-                bare.push(it);
-            }
-            _ if skipping => {}
-            _ => bare.push(it),
-        }
-    }
-    bare
-}
-
-#[cfg(test)]
-mod tests {
-    use super::bare_path;
-
-    #[test]
-    fn a_path_without_items_and_visits_names_the_task() {
-        for (path, bare) in [
-            ("pay", "pay"),
-            ("reserve[12]", "reserve"),
-            ("group[3].review#2.check", "group.review.check"),
-            ("pay:compensate", "pay:compensate"),
-        ] {
-            assert_eq!(bare_path(path), bare);
-        }
     }
 }

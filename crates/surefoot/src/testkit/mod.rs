@@ -28,6 +28,7 @@
 
 mod faults;
 mod mock;
+mod replay;
 mod scenario;
 
 use std::collections::BTreeMap;
@@ -40,6 +41,7 @@ use surefoot_store::MemoryStore;
 
 pub use faults::{FaultReport, Violation};
 pub use mock::{Call, Mock};
+pub use replay::{ReplayError, Replayed, replay};
 
 use crate::config::Config;
 use mock::Mocks;

@@ -5,6 +5,7 @@
 //! templates.
 
 mod reader;
+mod shape;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -20,6 +21,8 @@ use super::scope::Scope;
 use super::types::{Type, TypeScope};
 use super::value::Value;
 use super::{Expr, json};
+
+pub use shape::Shape;
 
 /// A JSON value with expressions inside. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -97,6 +100,11 @@ impl Template {
         matches!(*self.root, Part::Literal(_))
     }
 
+    /// Whether another template is written in the same way, places apart.
+    pub fn is_same(&self, other: &Template) -> bool {
+        self.root.is_same(&other.root)
+    }
+
     /// Returns the expressions, in the order of the value.
     pub fn expressions(&self) -> impl Iterator<Item = &Hole> {
         let mut holes = Vec::new();
@@ -136,6 +144,43 @@ impl Template {
 }
 
 impl Part {
+    fn is_same(&self, other: &Part) -> bool {
+        let same = |one: &Hole, other: &Hole| one.expr.source() == other.expr.source();
+        match (self, other) {
+            (Part::Literal(one), Part::Literal(other)) => one == other,
+            (Part::Expression(one), Part::Expression(other)) => same(one, other),
+            (Part::Text(one), Part::Text(other)) => {
+                one.len() == other.len()
+                    && one.iter().zip(other).all(|it| match it {
+                        (Piece::Plain(one), Piece::Plain(other)) => one == other,
+                        (Piece::Hole(one), Piece::Hole(other)) => same(one, other),
+                        (Piece::Plain(_), Piece::Hole(_)) | (Piece::Hole(_), Piece::Plain(_)) => {
+                            false
+                        }
+                    })
+            }
+            (Part::List(one), Part::List(other)) => {
+                one.len() == other.len() && one.iter().zip(other).all(|(a, b)| a.is_same(b))
+            }
+            (Part::Object(one), Part::Object(other)) => {
+                one.len() == other.len()
+                    && one.iter().all(|(name, it)| {
+                        let named = other.iter().find(|(other, _)| other == name);
+                        named.is_some_and(|(_, other)| it.is_same(other))
+                    })
+            }
+            // Of different shapes; a shape that comes to exist must say here what it equals.
+            (
+                Part::Literal(_)
+                | Part::Expression(_)
+                | Part::Text(_)
+                | Part::List(_)
+                | Part::Object(_),
+                _,
+            ) => false,
+        }
+    }
+
     fn collect<'t>(&'t self, holes: &mut Vec<&'t Hole>) {
         match self {
             Part::Literal(_) => {}

@@ -69,6 +69,8 @@ pub(super) struct Encoded {
     pub conditions: Conditions,
     /// All tasks of graphs, each after what it needs and after what it is within.
     pub order: Vec<NodeId>,
+    /// The place of each node in that order.
+    pub places: Vec<u32>,
 }
 
 struct Encoder<'a> {
@@ -79,8 +81,8 @@ struct Encoder<'a> {
 /// Makes the circuit of all graphs of a plan. A graph inside of a machine begins anew: nothing is
 /// known of what led there.
 pub(super) fn encode(subject: &Subject<'_>) -> Encoded {
-    let mut circuit = Circuit::new();
-    let conditions = Conditions::new(subject, &mut circuit);
+    let circuit = Circuit::new();
+    let conditions = Conditions::new(subject);
     let plan = &**subject.plan;
     let encoded = Encoded {
         circuit,
@@ -89,6 +91,7 @@ pub(super) fn encode(subject: &Subject<'_>) -> Encoded {
         failures: HashMap::new(),
         conditions,
         order: Vec::new(),
+        places: vec![0; plan.nodes.len()],
     };
     let mut encoder = Encoder { plan, encoded };
     for at in 0..plan.composites.len() {
@@ -123,6 +126,7 @@ impl Encoder<'_> {
         let order = order(self.plan, id);
         for local in &order {
             let node = NodeId(first + local);
+            self.encoded.places[node.0 as usize] = self.encoded.order.len() as u32;
             self.encoded.order.push(node);
             self.task(node, entered, alive, fail_fast);
         }
@@ -151,7 +155,7 @@ impl Encoder<'_> {
         let circuit = &mut self.encoded.circuit;
         let guard = match &node.condition {
             None => Guard::ALWAYS,
-            Some(_) => self.encoded.conditions.guard(id, circuit, &self.encoded.outcomes),
+            Some(_) => self.encoded.conditions.add(id, circuit, &self.encoded.outcomes),
         };
         let circuit = &mut self.encoded.circuit;
         let runs = circuit.and([joined, guard.yes]);

@@ -1,9 +1,10 @@
 //! Failures that a completed run hides.
 
+use super::Flow;
 use super::encode::is_handler;
-use super::{Fact, Flow};
 use crate::definition::{Join, OnFailure};
 use crate::plan::NodeId;
+use crate::simulate::Expected;
 use crate::source::Problem;
 use crate::verify::Subject;
 use crate::verify::finding::{Answer, Finding, Proofs};
@@ -13,8 +14,9 @@ pub(super) fn verify(subject: &Subject<'_>, flow: &Flow, proofs: &mut Proofs) {
     let mut is_proved = true;
     for id in flow.order() {
         if let Some(cleaner) = hidden_by(subject, id)
-            && matches!(flow.can(&[Fact::Fails(id)]), Answer::Yes(_))
+            && let Answer::Yes(found) = flow.can_hide(id)
         {
+            let scenario = flow.scenario(&found, id);
             is_proved = false;
             let name = subject.name(id);
             let (by, span) = (subject.name(cleaner), subject.span(cleaner));
@@ -27,7 +29,9 @@ pub(super) fn verify(subject: &Subject<'_>, flow: &Flow, proofs: &mut Proofs) {
                     "move `{by}` to `finally`, let it read `tasks.{}.status`, or say `on_failure: continue` on `{name}`",
                     subject.outline.node(id).task.id.value
                 ));
-            proofs.refute(name, Finding::at(Property::Failures, problem));
+            let finding = Finding::at(Property::Failures, problem);
+            let finding = flow.confirm(subject, finding, &scenario, Expected::RunCompleted);
+            proofs.refute(name, finding);
         }
     }
     if is_proved {

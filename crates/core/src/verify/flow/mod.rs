@@ -16,25 +16,33 @@ mod circuit;
 mod conditions;
 mod encode;
 mod ends;
+mod example;
 mod failures;
+mod names;
 mod reach;
 mod reads;
 mod solve;
 mod trace;
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
+use std::collections::HashSet;
 
 use super::Subject;
-use super::finding::{Answer, Proofs};
+use super::confirm::{confirm, replays_max};
+use super::finding::{Answer, Finding, Proofs};
 use super::property::Property;
 use crate::plan::{NodeId, ROOT};
+use crate::simulate::Expected;
 use circuit::{Circuit, Lit, Scenarios};
-use conditions::{Guard, PathValue};
+use conditions::{Conditions, Guard, PathValue};
 use encode::{Encoded, Outcomes};
+use example::Fields;
 use solve::{Model, Solved};
 
 /// Gates that all questions about a plan may involve together, counted each time.
 const WORK_MAX: usize = 20_000_000;
+/// Tasks before one whose conditions are looked at.
+const INEXACT_TASKS_MAX: usize = 2_000;
 /// Gates that are looked at before the solver is asked.
 const STRUCTURE_GATES_MAX: usize = 2_000;
 
@@ -52,7 +60,7 @@ pub(crate) enum Fact {
 }
 
 impl Fact {
-    fn node(self) -> NodeId {
+    pub fn node(self) -> NodeId {
         match self {
             Fact::Runs(id)
             | Fact::Completes(id)
@@ -63,8 +71,18 @@ impl Fact {
     }
 }
 
+/// Where to look for an execution that was asked for.
+#[derive(Clone, Debug)]
+pub(crate) enum Found {
+    /// In the scenarios that are tried first.
+    Tried(usize),
+    Solved(Model),
+    /// All that matters is how one task ends.
+    Ends(NodeId, End),
+}
+
 /// What happens in one execution, as far as it matters to what was asked.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Scenario {
     /// How tasks end, in an order in which they can.
     pub ends: Vec<(NodeId, End)>,
@@ -79,6 +97,8 @@ pub(crate) enum End {
     /// Its condition cannot be evaluated.
     Broken,
     Skipped,
+    /// It has not ended when that matters.
+    Open,
 }
 
 /// Asks the properties of graphs.
@@ -102,6 +122,9 @@ pub(crate) struct Flow {
     /// What matters to each task, by node.
     before: Vec<Vec<NodeId>>,
     work_left: Cell<usize>,
+    replays_left: Cell<usize>,
+    /// The fields of outputs that anything reads, by task; found out once they are needed.
+    fields: OnceCell<Fields>,
 }
 
 impl Flow {
@@ -109,15 +132,35 @@ impl Flow {
         let encoded = encode::encode(subject);
         let scenarios = Scenarios::new(&encoded.circuit);
         let before = trace::before(subject.plan);
-        Flow { encoded, scenarios, before, work_left: Cell::new(WORK_MAX) }
+        let (work_left, replays_left) = (Cell::new(WORK_MAX), Cell::new(replays_max(subject)));
+        Flow { encoded, scenarios, before, work_left, replays_left, fields: OnceCell::new() }
     }
 
     /// Asks whether facts can all be true in one execution. Only tasks of graphs can be asked
     /// about; a graph inside of a machine is taken to be entered.
-    pub fn can(&self, facts: &[Fact]) -> Answer<Scenario> {
+    pub fn can(&self, facts: &[Fact]) -> Answer<Found> {
         let all: Vec<Lit> = facts.iter().flat_map(|it| self.lits(*it)).collect();
-        let asked: Vec<NodeId> = facts.iter().map(|it| it.node()).collect();
-        self.solve(&all, &asked)
+        self.solve(&all)
+    }
+
+    fn conditions(&self) -> &Conditions {
+        &self.encoded.conditions
+    }
+
+    /// Replays a scenario, while there are few enough findings for that.
+    fn confirm(
+        &self,
+        subject: &Subject<'_>,
+        mut finding: Finding,
+        scenario: &Scenario,
+        expected: Expected,
+    ) -> Finding {
+        finding.trace = self.trace(subject, scenario);
+        let Some(left) = self.replays_left.get().checked_sub(1) else { return finding };
+        self.replays_left.set(left);
+        let fields = self.fields.get_or_init(|| example::fields(subject));
+        let example = example::example(subject, fields, finding.property, scenario, expected);
+        confirm(subject, finding, example)
     }
 
     fn circuit(&self) -> &Circuit {
@@ -140,9 +183,16 @@ impl Flow {
     }
 
     /// Asks whether the main part can complete without a task having done so.
-    fn can_end_without(&self, id: NodeId) -> Answer<Scenario> {
+    fn can_end_without(&self, id: NodeId) -> Answer<Found> {
         let broken = self.encoded.broken.get(&ROOT).copied().unwrap_or(Lit::FALSE);
-        self.solve(&[!broken, !self.outcomes(id).completes], &[id])
+        self.solve(&[!broken, !self.outcomes(id).completes])
+    }
+
+    /// Asks whether the main part can complete though a task failed.
+    fn can_hide(&self, id: NodeId) -> Answer<Found> {
+        let broken = self.encoded.broken.get(&ROOT).copied().unwrap_or(Lit::FALSE);
+        let outcomes = self.outcomes(id);
+        self.solve(&[!broken, outcomes.alive, outcomes.fails])
     }
 
     /// Returns all tasks of graphs, each after what it needs.
@@ -152,7 +202,22 @@ impl Flow {
 
     /// Returns why an answer about a task may be a possibility that does not exist: a condition
     /// before it that is beyond exact decision.
-    fn inexact(&self, _id: NodeId) -> Option<String> {
+    pub fn inexact(&self, subject: &Subject<'_>, id: NodeId) -> Option<String> {
+        let conditions = &self.encoded.conditions;
+        if conditions.is_exact() {
+            return None;
+        }
+        let mut seen: HashSet<NodeId> = [id].into();
+        let mut todo = vec![id];
+        while let Some(at) = todo.pop() {
+            if let Some(reason) = conditions.inexact(at) {
+                return Some(format!("the condition of `{}`: {reason}", subject.name(at)));
+            }
+            if seen.len() > INEXACT_TASKS_MAX {
+                return Some("a condition somewhere before it is not decided exactly".to_owned());
+            }
+            todo.extend(self.before[at.0 as usize].iter().copied().filter(|it| seen.insert(*it)));
+        }
         None
     }
 
@@ -160,19 +225,27 @@ impl Flow {
         self.encoded.conditions.get(id)
     }
 
-    /// Asks whether literals can all be true in one scenario, and tells what becomes in it of the
-    /// tasks that matter to those that were asked about.
-    fn solve(&self, all: &[Lit], asked: &[NodeId]) -> Answer<Scenario> {
+    /// Asks whether literals can all be true in one scenario.
+    fn solve(&self, all: &[Lit]) -> Answer<Found> {
         if let Some(at) = self.scenarios.find(all) {
-            return Answer::Yes(self.scenario(asked, |lit| self.scenarios.value(at, lit)));
+            return Answer::Yes(Found::Tried(at));
         }
         if all.iter().any(|it| self.circuit().follows(!*it, all, STRUCTURE_GATES_MAX)) {
             return Answer::No;
         }
         match self.ask_solver(all) {
-            Solved::Can(model) => Answer::Yes(self.scenario(asked, |lit| value(&model, lit))),
+            Solved::Can(model) => Answer::Yes(Found::Solved(model)),
             Solved::Cannot => Answer::No,
             Solved::Open(reason) => Answer::Unknown(reason),
+        }
+    }
+
+    /// Tells what becomes in a scenario of a task and of those that matter to it.
+    fn scenario(&self, found: &Found, id: NodeId) -> Scenario {
+        match found {
+            Found::Tried(at) => self.told(id, |lit| self.scenarios.value(*at, lit)),
+            Found::Solved(model) => self.told(id, |lit| value(model, lit)),
+            Found::Ends(id, end) => Scenario { ends: vec![(*id, *end)], values: Vec::new() },
         }
     }
 
@@ -187,5 +260,9 @@ impl Flow {
 }
 
 fn value(model: &Model, lit: Lit) -> bool {
-    model.get(&lit.gate()).is_some_and(|it| *it != lit.is_negated())
+    match lit {
+        Lit::TRUE => true,
+        Lit::FALSE => false,
+        _ => model.get(&lit.gate()).is_some_and(|it| *it != lit.is_negated()),
+    }
 }

@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 
 use super::encode::is_graph;
-use super::{Fact, Flow};
-use crate::definition::Join;
+use super::names::find;
+use super::{End, Fact, Flow, Scenario};
+use crate::definition::{ExprSource, Join};
 use crate::plan::{NodeId, Plan, TaskPlan};
+use crate::simulate::Expected;
 use crate::source::{Problem, oxford};
 use crate::verify::Subject;
 use crate::verify::finding::{Answer, Finding, Proofs};
@@ -32,6 +34,17 @@ struct Search<'a> {
     dead: Dead,
 }
 
+/// Says what needs never do together.
+fn together(join: Join) -> String {
+    match join {
+        Join::AllSuccess => "its needs never all complete",
+        Join::NoneFailed | Join::AnySuccess => "none of its needs completes where it matters",
+        Join::AnyFailed => "its needs never fail where it matters",
+        Join::AllDone => "it is never its turn",
+    }
+    .to_owned()
+}
+
 impl Search<'_> {
     fn task(&mut self, id: NodeId, proofs: &mut Proofs) {
         let name = self.subject.name(id);
@@ -39,7 +52,7 @@ impl Search<'_> {
             return;
         }
         match self.flow.can(&[Fact::Runs(id)]) {
-            Answer::Yes(_) => match self.flow.inexact(id) {
+            Answer::Yes(_) => match self.flow.inexact(self.subject, id) {
                 None => proofs.prove(Property::Reachability, name),
                 Some(reason) => proofs.leave_open(Property::Reachability, name, reason),
             },
@@ -52,7 +65,7 @@ impl Search<'_> {
     fn constant(&mut self, id: NodeId, name: &str, proofs: &mut Proofs) -> bool {
         let Some(source) = &self.subject.outline.node(id).task.condition else { return false };
         let guard = self.flow.guard(id);
-        let (yes, no) = (self.flow.solve(&[guard.yes], &[]), self.flow.solve(&[!guard.yes], &[]));
+        let (yes, no) = (self.flow.solve(&[guard.yes]), self.flow.solve(&[!guard.yes]));
         let text = source.expr.source();
         let problem = |what: &str| {
             Problem::warning(Property::Constant.code(), source.span, format!("`{text}` {what}"))
@@ -72,13 +85,68 @@ impl Search<'_> {
                 let problem = problem("is always true").help("drop the condition, or mend it");
                 proofs.refute(name, Finding::at(Property::Constant, problem));
             }
-            (Answer::Yes(_), _) => match self.flow.inexact(id) {
+            (Answer::Yes(_), _) => match self.flow.inexact(self.subject, id) {
                 None => proofs.prove(Property::Constant, name),
                 Some(reason) => proofs.leave_open(Property::Constant, name, reason),
             },
             (Answer::Unknown(reason), _) => proofs.leave_open(Property::Constant, name, reason),
         }
+        self.errors(id, name, proofs);
         false
+    }
+
+    /// Looks whether a task's condition can fail on data that its schemas allow.
+    fn errors(&self, id: NodeId, name: &str, proofs: &mut Proofs) {
+        let Some(source) = &self.subject.outline.node(id).task.condition else { return };
+        let outcomes = self.flow.outcomes(id);
+        let lits = [outcomes.alive, outcomes.joined, self.flow.guard(id).surely_error];
+        let scenario = match self.flow.solve(&lits) {
+            Answer::Yes(found) => self.flow.scenario(&found, id),
+            Answer::No => {
+                return match self.flow.conditions().inexact(id) {
+                    None => proofs.prove(Property::GuardErrors, name),
+                    Some(reason) => proofs.leave_open(Property::GuardErrors, name, reason),
+                };
+            }
+            Answer::Unknown(reason) => {
+                return proofs.leave_open(Property::GuardErrors, name, reason);
+            }
+        };
+        let unread = self.unread(source, id, &scenario);
+        let property = if unread.is_some() { Property::Assigned } else { Property::GuardErrors };
+        let values: Vec<String> = scenario.values.iter().map(|it| it.to_string()).collect();
+        let when = match (&unread, values.is_empty()) {
+            (Some(target), _) => {
+                format!(": {}", self.flow.why(self.subject, *target, &scenario))
+            }
+            (None, false) => format!(" where {}", values.join(", ")),
+            (None, true) => " for some data".to_owned(),
+        };
+        let message = format!("`{}` cannot be evaluated{when}", source.expr.source());
+        let problem = match property {
+            Property::Assigned => Problem::error(property.code(), source.span, message),
+            _ => Problem::warning(property.code(), source.span, message),
+        };
+        let problem = problem
+            .label(format!("then `{name}` fails"))
+            .help("ask first: `has(x.y) && …`, or `default(x.y, …)`");
+        let finding = Finding::at(property, problem);
+        let expected = Expected::TaskFailed {
+            task: name.to_owned(),
+            error_type: Some("expression".to_owned()),
+        };
+        let finding = self.flow.confirm(self.subject, finding, &scenario, expected);
+        proofs.refute(name, finding);
+    }
+
+    /// Returns the task whose output a condition reads though it did not complete.
+    fn unread(&self, source: &ExprSource, id: NodeId, scenario: &Scenario) -> Option<NodeId> {
+        let references = source.expr.references();
+        let mut read = references
+            .iter()
+            .filter(|it| it.root == "tasks" && it.segments.get(1).is_some_and(|it| it == "output"))
+            .filter_map(|it| find(self.subject.plan, id, &it.segments[0]));
+        read.find(|it| scenario.ends.iter().any(|(at, end)| at == it && *end != End::Completed))
     }
 
     fn never_runs(&mut self, id: NodeId, name: &str, proofs: &mut Proofs) {
@@ -87,7 +155,7 @@ impl Search<'_> {
             return self.follow(id, name, cause, proofs);
         }
         let outcomes = *self.flow.outcomes(id);
-        let (property, problem) = match self.flow.solve(&[outcomes.alive, outcomes.joined], &[id]) {
+        let (property, problem) = match self.flow.solve(&[outcomes.alive, outcomes.joined]) {
             Answer::No => (Property::Joins, self.dead_join(id, name)),
             Answer::Yes(_) | Answer::Unknown(_) => {
                 (Property::Reachability, self.contradiction(id, name))
@@ -152,7 +220,7 @@ impl Search<'_> {
             Join::AllSuccess | Join::NoneFailed | Join::AnySuccess | Join::AllDone => {
                 let all = never(Fact::Completes);
                 match all.is_empty() {
-                    true => ("its needs never end like that together".to_owned(), needs.clone()),
+                    true => (together(node.join), needs.clone()),
                     false => (format!("{} never completes", names(&all)), all),
                 }
             }
@@ -174,7 +242,7 @@ impl Search<'_> {
         let before = before(self.subject.plan, id);
         let against = before.into_iter().take(COMPARED_MAX).find(|it| {
             outline.node(*it).task.condition.is_some()
-                && self.flow.solve(&[own.yes, self.flow.guard(*it).yes], &[]).is_no()
+                && self.flow.solve(&[own.yes, self.flow.guard(*it).yes]).is_no()
         });
         let span = task.condition.as_ref().map_or(task.id.span, |it| it.span);
         let problem = |message: String| {

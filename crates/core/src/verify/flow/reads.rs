@@ -4,11 +4,13 @@
 use std::collections::HashSet;
 
 use super::encode::{is_graph, is_handler};
-use super::{Fact, Flow, Scenario};
+use super::names::find_from;
+use super::{End, Fact, Flow, Found, Scenario};
 use crate::check::Role;
 use crate::definition::{Join, TemplateSource, Work};
 use crate::expr::Reference;
-use crate::plan::{CompositeId, NodeId, ROOT};
+use crate::plan::{CompositeId, NodeId, Plan, ROOT};
+use crate::simulate::Expected;
 use crate::source::{Problem, Span};
 use crate::verify::Subject;
 use crate::verify::finding::{Answer, Finding, Proofs};
@@ -100,33 +102,18 @@ impl Reads<'_> {
         if reference.root != "tasks" || part != "output" || reference.guarded {
             return None;
         }
-        let target = self.find(reader, id)?;
+        let plan = self.subject.plan;
+        let level = match reader {
+            Reader::Task(it) => plan.node(it).composite,
+            Reader::Output => ROOT,
+        };
+        let target = find_from(plan, level, id)?;
         let composite = self.subject.plan.node(target).composite;
         // States are the machines' business.
         if !is_graph(&self.subject.plan.composite(composite).kind) {
             return None;
         }
         Some(Read { target, reader, is_field: !rest.is_empty(), span })
-    }
-
-    /// Finds a task by id as expressions do: from the reader outwards.
-    fn find(&self, reader: Reader, id: &str) -> Option<NodeId> {
-        let plan = self.subject.plan;
-        let mut level = match reader {
-            Reader::Task(it) => plan.node(it).composite,
-            Reader::Output => ROOT,
-        };
-        loop {
-            let composite = plan.composite(level);
-            if let Some(local) = composite.ids.get(id) {
-                return Some(plan.child(level, *local));
-            }
-            level = match composite.owner {
-                Some(owner) => plan.node(owner).composite,
-                None if level != ROOT => ROOT,
-                None => return None,
-            };
-        }
     }
 
     fn check(&mut self, read: &Read) {
@@ -136,7 +123,14 @@ impl Reads<'_> {
         };
         match self.missing(read) {
             Answer::No => {}
-            Answer::Yes(scenario) => {
+            Answer::Yes(found) => {
+                let plan = self.subject.plan;
+                let level = plan.node(read.target).composite;
+                let near = match read.reader {
+                    Reader::Task(id) => sibling(plan, id, level).unwrap_or(read.target),
+                    Reader::Output => read.target,
+                };
+                let scenario = self.flow.scenario(&found, near);
                 self.open.insert(name.clone());
                 let finding = self.finding(read, &name, &scenario);
                 self.proofs.refute(name, finding);
@@ -149,59 +143,23 @@ impl Reads<'_> {
     }
 
     /// Asks whether the reader can be evaluated while its target has not completed.
-    fn missing(&self, read: &Read) -> Answer<Scenario> {
+    fn missing(&self, read: &Read) -> Answer<Found> {
         let plan = self.subject.plan;
         let level = plan.node(read.target).composite;
         match read.reader {
             Reader::Output => self.flow.can_end_without(read.target),
-            Reader::Task(reader) => match self.sibling(reader, level) {
-                Some(sibling) if self.may_be_early(sibling, read.target) => {
-                    Answer::Yes(Scenario::default())
+            Reader::Task(reader) => match sibling(plan, reader, level) {
+                Some(near) if may_be_early(plan, near, read.target) => {
+                    Answer::Yes(Found::Ends(read.target, End::Open))
                 }
-                Some(sibling) => {
-                    self.flow.can(&[Fact::Runs(sibling), Fact::NotCompleted(read.target)])
-                }
+                Some(near) => self.flow.can(&[Fact::Runs(near), Fact::NotCompleted(read.target)]),
                 // A handler runs whatever became of the main part.
                 None if is_handler(plan, plan.node(reader).composite) && !read.is_field => {
                     Answer::No
                 }
-                None => Answer::Yes(Scenario::default()),
+                None => Answer::Yes(Found::Ends(read.target, End::Failed)),
             },
         }
-    }
-
-    /// Returns the task of a composite that a task is, or is within.
-    fn sibling(&self, mut id: NodeId, level: CompositeId) -> Option<NodeId> {
-        let plan = self.subject.plan;
-        while plan.node(id).composite != level {
-            id = plan.composite(plan.node(id).composite).owner?;
-        }
-        Some(id)
-    }
-
-    /// Whether a task may start before another has ended, though it comes after it: behind an
-    /// `any_success` that another need satisfied.
-    fn may_be_early(&self, reader: NodeId, target: NodeId) -> bool {
-        let plan = self.subject.plan;
-        let first = plan.composite(plan.node(reader).composite).first;
-        let mut todo = vec![reader];
-        let mut seen: HashSet<NodeId> = [reader].into();
-        while let Some(id) = todo.pop() {
-            let node = plan.node(id);
-            // One of several needs is enough for it, and any of them may be the one.
-            if node.join == Join::AnySuccess && node.needs.len() > 1 {
-                continue;
-            }
-            for need in node.needs.iter().map(|it| NodeId(first + it)) {
-                if need == target {
-                    return false;
-                }
-                if seen.insert(need) {
-                    todo.push(need);
-                }
-            }
-        }
-        reader != target
     }
 
     fn finding(&self, read: &Read, name: &str, scenario: &Scenario) -> Finding {
@@ -226,11 +184,16 @@ impl Reads<'_> {
                 self.text(read),
                 id.value
             ));
-        Finding {
-            property: Property::Assigned,
-            problem,
-            trace: self.flow.trace(self.subject, scenario),
-        }
+        let expected = match read.reader {
+            Reader::Output => Expected::RunFailed { error_type: Some("expression".to_owned()) },
+            Reader::Task(_) if read.is_field => Expected::TaskFailed {
+                task: name.to_owned(),
+                error_type: Some("expression".to_owned()),
+            },
+            Reader::Task(_) => Expected::TaskCompleted { task: name.to_owned() },
+        };
+        let finding = Finding::at(Property::Assigned, problem);
+        self.flow.confirm(self.subject, finding, scenario, expected)
     }
 
     fn text(&self, read: &Read) -> String {
@@ -240,4 +203,36 @@ impl Reads<'_> {
             false => format!("tasks.{id}.output"),
         }
     }
+}
+
+/// Returns the task of a composite that a task is, or is within.
+pub(super) fn sibling(plan: &Plan, mut id: NodeId, level: CompositeId) -> Option<NodeId> {
+    while plan.node(id).composite != level {
+        id = plan.composite(plan.node(id).composite).owner?;
+    }
+    Some(id)
+}
+
+/// Whether a task may start before another has ended, though it comes after it: behind an
+/// `any_success` that another need satisfied.
+pub(super) fn may_be_early(plan: &Plan, reader: NodeId, target: NodeId) -> bool {
+    let first = plan.composite(plan.node(reader).composite).first;
+    let mut todo = vec![reader];
+    let mut seen: HashSet<NodeId> = [reader].into();
+    while let Some(id) = todo.pop() {
+        let node = plan.node(id);
+        // One of several needs is enough for it, and any of them may be the one.
+        if node.join == Join::AnySuccess && node.needs.len() > 1 {
+            continue;
+        }
+        for need in node.needs.iter().map(|it| NodeId(first + it)) {
+            if need == target {
+                return false;
+            }
+            if seen.insert(need) {
+                todo.push(need);
+            }
+        }
+    }
+    reader != target
 }

@@ -1,5 +1,7 @@
 //! A scenario in words, and as steps with names and lines.
 
+use std::collections::HashSet;
+
 use super::circuit::Lit;
 use super::encode::is_graph;
 use super::{End, Flow, Scenario};
@@ -10,16 +12,18 @@ use crate::verify::Subject;
 const STEPS_MAX: usize = 40;
 
 impl Flow {
-    /// Returns the tasks that matter to some literals' truth, and how they end.
-    pub(super) fn scenario(&self, asked: &[NodeId], value: impl Fn(Lit) -> bool) -> Scenario {
-        let mut matters = vec![false; self.encoded.outcomes.len()];
-        let mut todo: Vec<NodeId> = asked.to_vec();
+    /// Returns the tasks that matter to one, and how they end.
+    pub(super) fn told(&self, id: NodeId, value: impl Fn(Lit) -> bool) -> Scenario {
+        let mut matters: HashSet<NodeId> = [id].into();
+        let mut todo = vec![id];
         while let Some(id) = todo.pop() {
-            if !std::mem::replace(&mut matters[id.0 as usize], true) {
-                todo.extend(self.before[id.0 as usize].iter().copied());
-            }
+            let before = self.before[id.0 as usize].iter().copied();
+            todo.extend(before.filter(|it| matters.insert(*it)));
         }
-        let ends = self.order().filter(|it| matters[it.0 as usize]).filter_map(|id| {
+        let mut matters: Vec<NodeId> = matters.into_iter().collect();
+        matters.sort_by_key(|it| (self.encoded.places[it.0 as usize], *it));
+        let values = self.encoded.conditions.values(&matters, &value);
+        let ends = matters.into_iter().filter_map(|id| {
             let outcomes = self.outcomes(id);
             let end = if !value(outcomes.entered) {
                 return None;
@@ -34,7 +38,7 @@ impl Flow {
             };
             Some((id, end))
         });
-        Scenario { ends: ends.collect(), values: self.encoded.conditions.values(&value) }
+        Scenario { ends: ends.collect(), values }
     }
 
     /// Writes a scenario as steps.
@@ -46,6 +50,7 @@ impl Flow {
                 End::Completed => "completes".to_owned(),
                 End::Failed => "fails".to_owned(),
                 End::Broken => "fails: its condition cannot be evaluated".to_owned(),
+                End::Open => "has not ended".to_owned(),
                 End::Skipped => format!("is skipped: {}", self.why_skipped(subject, *id, scenario)),
             };
             format!("{} (line {}) {what}", subject.name(*id), node.line)
@@ -68,7 +73,7 @@ impl Flow {
                 format!("`{name}` is skipped if {}", self.why_skipped(subject, id, scenario))
             }
             Some(End::Failed | End::Broken) => format!("`{name}` may fail"),
-            Some(End::Completed) | None => format!("`{name}` may not have ended"),
+            Some(End::Completed | End::Open) | None => format!("`{name}` may not have ended"),
         }
     }
 
