@@ -32,7 +32,7 @@ fn a_finding_is_told_step_by_step() {
     let project = Project::new(&[(FILE, UNREAD)]);
     let done = project.run(&["check"]);
     assert_eq!(done.code, 3, "{}", done.out);
-    for text in ["error[SF2205]", "it happens like this:", "1. ", "risk (line 4)"] {
+    for text in ["error[SF2205]", "it happens like this:", "1. ", "risk L4"] {
         assert!(done.out.contains(text), "{text}: {}", done.out);
     }
     assert!(!done.out.contains('\x1b'), "no colours in a pipe");
@@ -103,6 +103,35 @@ fn programs_read_verdicts_as_json() {
     );
     assert!(of("SF2101")["assuming"].is_array());
     assert_eq!(of("SF2205")["trace"], value["problems"][0]["trace"]);
+}
+
+#[test]
+fn what_was_found_can_be_replayed() {
+    let project = Project::new(&[(FILE, UNREAD)]);
+    let done = project.run(&["check", "--save-counterexamples", "found"]);
+    assert_eq!(done.code, 3);
+    let command = done.err.lines().find(|it| it.starts_with("surefoot run ")).unwrap();
+    assert!(command.ends_with("--replay-counterexample found/order.SF2205.1.json"), "{command}");
+    let words: Vec<&str> = command.split(' ').skip(1).collect();
+    let done = project.run(&words);
+    assert_eq!(done.code, 0, "{}", done.err);
+    assert!(done.err.contains("reproduced: "), "{}", done.err);
+}
+
+#[test]
+fn a_version_is_compared_with_the_one_before() {
+    let older = HELLO.replace("version: 1.0.0", "version: 0.9.0");
+    let project = Project::new(&[(FILE, HELLO), ("older.yaml", &older)]);
+    let out = project.out(&["check", FILE, "--against", "older.yaml"]);
+    assert!(out.contains("2 the same"), "{out}");
+    let value = json(&project.out(&["check", FILE, "--against", "older.yaml", "--format", "json"]));
+    let properties = value["workflows"][0]["properties"].as_array().unwrap();
+    assert!(
+        properties.iter().any(|it| it["code"] == "SF2601" && it["verdict"] == "proved"),
+        "{value:#}"
+    );
+    project.out(&["run", FILE]);
+    project.fails(&["check", FILE, "--against", "9.9"], 5, &["SF5041", "no such version"]);
 }
 
 #[test]

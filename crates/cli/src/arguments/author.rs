@@ -26,6 +26,7 @@ pub struct Init {
 #[command(after_help = "Examples:\n  \
     surefoot check order.surefoot.yaml --prove\n  \
     surefoot check order.surefoot.yaml --explain pay\n  \
+    surefoot check order.surefoot.yaml --against 1.0.0\n  \
     surefoot check --format sarif > surefoot.sarif")]
 pub struct Check {
     pub files: Vec<PathBuf>,
@@ -41,6 +42,14 @@ pub struct Check {
     /// Says in words when a task or state runs, and what its failure does.
     #[arg(long, value_name = "TASK")]
     pub explain: Option<String>,
+    /// Compares with an older definition: a file, or a version in the project's store. Says for each
+    /// task and state whether runs that stand there could go on with this one.
+    #[arg(long, value_name = "VERSION|FILE")]
+    pub against: Option<String>,
+    /// Writes each execution that refutes something to a file that `run --replay-counterexample`
+    /// takes.
+    #[arg(long, value_name = "DIR")]
+    pub save_counterexamples: Option<PathBuf>,
     /// Draws the definitions as well, with marks on what was refuted.
     #[arg(long, value_name = "PICTURE")]
     pub graph: Option<Picture>,

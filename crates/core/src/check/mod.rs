@@ -34,6 +34,7 @@ use crate::ids::Digest;
 use crate::parse::parse;
 use crate::plan::Plan;
 use crate::schema::Schema;
+use crate::simulate::{self, Counterexample, Mismatch, Trace};
 use crate::source::{self, Node, Problem, ReadOptions};
 use crate::verify::{Clock, Proofs, Subject, verify};
 
@@ -101,6 +102,13 @@ impl Origin<'_> {
 /// looked at, and not to be run.
 #[derive(Clone, Debug)]
 pub struct Draft(Arc<Plan>);
+
+impl Draft {
+    /// Executes a counterexample over the deciders alone.
+    pub fn replay(&self, counterexample: &Counterexample) -> Result<Trace, Mismatch> {
+        simulate::replay(&self.0, counterexample)
+    }
+}
 
 impl std::ops::Deref for Draft {
     type Target = Plan;

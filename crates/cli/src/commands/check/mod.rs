@@ -6,8 +6,12 @@
 //! | `sarif` | SARIF, for code scanning |
 //! | `prove` | every property with its verdict |
 //! | `explain` | when one task runs, in words |
+//! | `against` | where runs of an older version could go on |
+//! | `counterexamples` | executions, to be replayed |
 //! | `tally` | the line at the end |
 
+mod against;
+mod counterexamples;
 mod explain;
 mod machine;
 mod prove;
@@ -20,6 +24,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use surefoot::core::check::CheckContext;
+use surefoot::core::verify::upgrade::Upgrade;
 
 use super::graph;
 use crate::arguments::{Check, Format, Report};
@@ -41,10 +46,17 @@ pub fn check(session: &Session, arguments: &Check) -> Result<Exit> {
     let (mut tally, mut unread, mut collected) = (Tally::default(), None, Collected::default());
     for file in &files {
         match Source::read(file, &context) {
-            Ok(source) => {
+            Ok(mut source) => {
+                let upgrades = match &arguments.against {
+                    Some(older) => against::compare(session, older, &mut source)?,
+                    None => Vec::new(),
+                };
                 tally.add(&source);
+                if let Some(directory) = &arguments.save_counterexamples {
+                    counterexamples::save(session, directory, &source)?;
+                }
                 match report {
-                    Report::Human => for_people(session, arguments, &source)?,
+                    Report::Human => for_people(session, arguments, &source, &upgrades)?,
                     Report::Github => session.output.text(&machine::github(&source))?,
                     Report::Json => collected.add_json(arguments, &source),
                     Report::Sarif => collected.sarif.add(&source, arguments.prove),
@@ -107,7 +119,12 @@ impl Collected {
     }
 }
 
-fn for_people(session: &Session, arguments: &Check, source: &Source) -> Result<()> {
+fn for_people(
+    session: &Session,
+    arguments: &Check,
+    source: &Source,
+    upgrades: &[Upgrade],
+) -> Result<()> {
     let mut text = problem::draw(source, session.output.width);
     if let Some(picture) = arguments.graph {
         for document in &source.documents {
@@ -116,6 +133,9 @@ fn for_people(session: &Session, arguments: &Check, source: &Source) -> Result<(
     }
     if arguments.prove {
         text.push_str(&prove::tables(source));
+    }
+    for upgrade in upgrades {
+        text.push_str(&format!("{upgrade}\n"));
     }
     for found in explain::find(arguments, source) {
         text.push_str(&found.text());

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use surefoot::core::check::CheckedDocument;
 use surefoot::core::source::{Label, LineIndex, Problem, Severity, Span, codes};
-use surefoot::core::verify::{Proof, Verdict};
+use surefoot::core::verify::{Proof, Property, Verdict};
 
 use crate::project::Source;
 
@@ -87,13 +87,16 @@ fn about(proof: &Proof, text: &str) -> String {
     if proof.subject.is_empty() { text.to_owned() } else { format!("`{}`: {text}", proof.subject) }
 }
 
-fn rule(code: &str) -> Value {
+fn rule(code: &'static str) -> Value {
+    let property = Property::all().find(|it| it.code() == code);
     let entry = codes::find(code);
-    let (title, page) = entry.map_or(("", ""), |it| (it.title, it.page));
+    let (title, page) = entry.map_or((code, code), |it| (it.title, it.page));
+    // Whoever reads proofs wants to know what holds, whoever reads problems what is wrong.
+    let whole = property.map_or(title, Property::title);
     json!({
         "id": code,
         "shortDescription": {"text": title},
-        "fullDescription": {"text": title},
+        "fullDescription": {"text": whole},
         "help": {"text": page, "markdown": page},
     })
 }
@@ -160,9 +163,13 @@ impl File<'_> {
     }
 }
 
-/// Returns the line that a step names: `pay (line 12) fails`.
+/// Returns the line that a step names: `pay L12 failed`, `pay (line 12) fails`.
 fn line_in(step: &str) -> Option<u32> {
-    step.split_once("(line ")?.1.split_once(')')?.0.parse().ok()
+    let number = |word: &str| word.parse().ok();
+    match step.split_once("(line ") {
+        Some((_, rest)) => number(rest.split_once(')')?.0),
+        None => step.split_whitespace().find_map(|it| number(it.strip_prefix('L')?)),
+    }
 }
 
 fn level(severity: Severity) -> &'static str {
@@ -200,6 +207,7 @@ mod tests {
     #[test]
     fn steps_are_at_the_line_that_they_name() {
         assert_eq!(line_in("pay (line 12) fails"), Some(12));
+        assert_eq!(line_in("pay L12 failed, 2 of 2 attempts"), Some(12));
         assert_eq!(line_in("input.total is 0"), None);
     }
 }
