@@ -74,8 +74,9 @@ pub fn check(session: &Session, arguments: &Check) -> Result<Exit> {
     match report {
         Report::Json => session.output.value(&collected.json(files.len(), &tally), "")?,
         Report::Sarif => session.output.value(&collected.sarif.log(unread.is_none()), "")?,
+        Report::Human | Report::Github if tally.files == 0 => {}
         Report::Human | Report::Github => {
-            session.output.say(tally.summary(files.len(), elapsed() - started));
+            session.output.say(tally.summary(elapsed() - started));
         }
     }
     if tally.is_rejected(arguments) {

@@ -7,7 +7,6 @@ use surefoot::core::check::CheckedDocument;
 use surefoot::core::verify::{Proof, Proofs, Property, Verdict};
 
 use super::explain::word;
-use super::tally::count;
 use crate::output::style;
 use crate::project::Source;
 
@@ -16,7 +15,7 @@ const LISTED_MAX: usize = 20;
 /// Columns of a property's title.
 const TITLE_WIDTH: usize = 46;
 /// What stands below a row begins here.
-const INDENT: &str = "                  ";
+const INDENT: &str = "                   ";
 
 pub fn tables(source: &Source) -> String {
     let name = source.name();
@@ -58,10 +57,9 @@ fn row(property: Property, proofs: &[&Proof]) -> String {
         ) + "\n";
     };
     let proved = proofs.iter().filter(|it| matches!(it.verdict, Verdict::Proved { .. })).count();
-    let share = match (proofs, proved) {
-        ([proof], _) if proof.subject.is_empty() => String::new(),
-        (_, proved) if proved == proofs.len() => count(proved, "time"),
-        _ => format!("{proved} of {}", count(proofs.len(), "time")),
+    let share = match proofs {
+        [proof] if proof.subject.is_empty() => String::new(),
+        _ => format!("{proved} of {}", proofs.len()),
     };
     format!("  {}  {code}  {title:<TITLE_WIDTH$}  {share}", word(&worst.verdict))
         .trim_end()
@@ -84,16 +82,18 @@ fn below(proofs: &Proofs, all: &[&Proof]) -> String {
 
 fn detail(proofs: &Proofs, proof: &Proof) -> Option<String> {
     let text = match &proof.verdict {
-        Verdict::Proved { bound, .. } => bound.clone()?,
-        Verdict::Unknown { reason } => reason.clone(),
-        Verdict::Refuted { finding } => proofs.findings.get(*finding)?.problem.message.clone(),
+        Verdict::Proved { bound, .. } => bound.as_ref()?,
+        Verdict::Unknown { reason } => reason,
+        // What is wrong names whom it is about.
+        Verdict::Refuted { finding } => {
+            return Some(proofs.findings.get(*finding)?.problem.message.clone());
+        }
     };
-    let subject = match proof.subject.split_once(" | ") {
-        None if proof.subject.is_empty() => String::new(),
-        None => format!("`{}`: ", proof.subject),
-        Some((a, b)) => format!("`{a}` and `{b}`: "),
-    };
-    Some(subject + &text)
+    Some(match proof.subject.split_once(" | ") {
+        None if proof.subject.is_empty() => text.clone(),
+        None => format!("`{}`: {text}", proof.subject),
+        Some((a, b)) => format!("`{a}` and `{b}`: {text}"),
+    })
 }
 
 /// What the proofs take for granted, and how long they took.

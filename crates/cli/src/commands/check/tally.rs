@@ -11,6 +11,8 @@ use crate::project::Source;
 
 #[derive(Default)]
 pub struct Tally {
+    /// That could be read.
+    pub files: usize,
     pub workflows: usize,
     pub errors: usize,
     pub warnings: usize,
@@ -21,6 +23,7 @@ pub struct Tally {
 
 impl Tally {
     pub fn add(&mut self, source: &Source) {
+        self.files += 1;
         self.workflows += source.documents.iter().filter(|it| it.definition.is_some()).count();
         for (problem, _) in source.problems() {
             match problem.severity {
@@ -46,14 +49,18 @@ impl Tally {
         self.errors > 0 || is_strict
     }
 
-    pub fn summary(&self, files: usize, took: Duration) -> String {
+    pub fn summary(&self, took: Duration) -> String {
         let (errors, warnings) = (count(self.errors, "error"), count(self.warnings, "warning"));
         let sum = if self.errors > 0 {
             style::paint(style::ERROR, format!("{errors}, {warnings}"))
         } else if self.warnings > 0 {
             style::paint(style::WARNING, format!("{errors}, {warnings}"))
         } else {
-            format!("{} in {} in order", count(self.workflows, "workflow"), count(files, "file"))
+            format!(
+                "{} in {} in order",
+                count(self.workflows, "workflow"),
+                count(self.files, "file")
+            )
         };
         let counts =
             [(self.proved, "proved"), (self.refuted, "refuted"), (self.unknown, "unknown")];
@@ -74,7 +81,7 @@ impl Tally {
 }
 
 /// A number and its word, such as `1 error`, `2 errors`.
-pub fn count(count: usize, what: &str) -> String {
+fn count(count: usize, what: &str) -> String {
     match count {
         1 => format!("1 {what}"),
         _ => format!("{count} {what}s"),
