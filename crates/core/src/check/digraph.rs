@@ -12,12 +12,12 @@ const SWEEP_WORDS: usize = 8;
 const SWEEP_ANCESTORS: usize = SWEEP_WORDS * 64;
 
 /// `before[n]` lists the nodes that stand right before `n`.
-pub(super) type Before = [Vec<u32>];
+pub(crate) type Before = [Vec<u32>];
 
 const UNSEEN: u32 = u32::MAX;
 
 /// The strongly connected components, predecessors first.
-pub(super) struct Components {
+pub(crate) struct Components {
     pub members: Vec<Vec<u32>>,
     /// Component by node.
     of: Vec<u32>,
@@ -77,7 +77,7 @@ impl Components {
 
 /// Returns a shortest cycle within a component that has one, each node before the next one, from
 /// its smallest node on.
-pub(super) fn shortest_cycle(before: &Before, component: &[u32]) -> Vec<u32> {
+pub(crate) fn shortest_cycle(before: &Before, component: &[u32]) -> Vec<u32> {
     let mut inside: Vec<u32> = component.to_vec();
     inside.sort_unstable();
     let mut best: Vec<u32> = Vec::new();

@@ -12,7 +12,6 @@ const UNREACHABLE: &str = "SF1204";
 const NO_END: &str = "SF1205";
 const AUTOMATIC_LOOP: &str = "SF1206";
 const WORK_EVENT: &str = "SF1207";
-const NO_DEFAULT: &str = "SF1208";
 const DEAD_TRANSITION: &str = "SF1209";
 const UNKNOWN_VARIABLE: &str = "SF1210";
 
@@ -103,19 +102,6 @@ fn exits(state: &State, problems: &mut Vec<Problem>) {
                 .help("add `uses` to the state, or use `next`, or rename the event"),
             );
         }
-    }
-    if let Some(last) = state.next.last()
-        && last.condition.is_some()
-    {
-        problems.push(
-            Problem::warning(
-                NO_DEFAULT,
-                last.span,
-                format!("if no guard is true, the run fails in `{}` with `no_match`", id.value),
-            )
-            .label("the last transition has a guard too")
-            .help("add a last transition without `if`"),
-        );
     }
 }
 

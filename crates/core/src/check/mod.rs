@@ -38,7 +38,9 @@ use crate::simulate::{self, Counterexample, Mismatch, Trace};
 use crate::source::{self, Node, Problem, ReadOptions};
 use crate::verify::{Clock, Proofs, Subject, verify};
 
+pub(crate) use digraph::{Components, shortest_cycle};
 pub(crate) use outline::{Outline, Placed, Role, Shape};
+pub(crate) use reader::place;
 pub(crate) use scope::Scopes;
 pub(crate) use site::{Seen, Site};
 pub(crate) use work::recursion;

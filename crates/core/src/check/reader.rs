@@ -290,7 +290,7 @@ fn may_be(ty: &Type, test: impl Fn(&Type) -> bool + Copy) -> bool {
 }
 
 /// Returns the place of a part of a string, or that of the whole string if it cannot be told.
-fn place(text_start: Option<u32>, range: &Range<usize>, whole: Span) -> Span {
+pub(crate) fn place(text_start: Option<u32>, range: &Range<usize>, whole: Span) -> Span {
     match text_start {
         Some(start) => Span::new(start as usize + range.start, start as usize + range.end),
         None => whole,

@@ -44,6 +44,11 @@ impl Problem {
         Problem::new(Severity::Warning, code, span, message.into())
     }
 
+    /// Worth knowing; nothing need be done.
+    pub fn note(code: &'static str, span: Span, message: impl Into<String>) -> Problem {
+        Problem::new(Severity::Note, code, span, message.into())
+    }
+
     fn new(severity: Severity, code: &'static str, span: Span, message: String) -> Problem {
         let label = Label { span, text: String::new() };
         let message = presentable(&message);

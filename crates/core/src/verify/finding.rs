@@ -1,5 +1,7 @@
 //! What the verifier answers.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::property::Property;
@@ -62,6 +64,8 @@ impl<T> Answer<T> {
 pub struct Proofs {
     pub proofs: Vec<Proof>,
     pub findings: Vec<Finding>,
+    /// When each state of a machine is entered, in words, by its path.
+    pub entered: BTreeMap<String, String>,
     /// What was done one after the other; empty unless a clock was lent.
     pub stages: Vec<Stage>,
 }
@@ -145,6 +149,7 @@ impl Proofs {
     /// Adds what another part found out.
     pub fn extend(&mut self, other: Proofs) {
         let before = self.findings.len();
+        self.entered.extend(other.entered);
         self.findings.extend(other.findings);
         self.stages.extend(other.stages);
         self.proofs.extend(other.proofs.into_iter().map(|mut it| {

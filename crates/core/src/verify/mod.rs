@@ -11,6 +11,7 @@
 //! | `subject` | what is asked about: the plan, its source, its types |
 //! | `flow` | graphs as circuits: which outcomes can occur together |
 //! | `guard` | on which data a condition is true, false or fails |
+//! | `machine` | states and transitions: what is entered, what ends, what is read |
 //! | `effects` | what tasks do outside: races, retries, sagas, deadlines, secrets |
 //! | `upgrade` | where runs of an older version can go on with a newer one |
 //! | `explain` | when a task runs and what its failure does, in words |
@@ -22,6 +23,7 @@ mod explain;
 mod finding;
 mod flow;
 pub mod guard;
+mod machine;
 mod property;
 mod sample;
 mod subject;
@@ -39,9 +41,12 @@ pub use watch::{Clock, Stage};
 pub(crate) fn verify(subject: &Subject<'_>) -> Proofs {
     let mut proofs = Proofs::default();
     let mut watch = Watch::start(subject.context.clock);
+    let machines = machine::Machines::new(subject);
     let flow = flow::Flow::new(subject);
     flow::verify(subject, &flow, &mut proofs);
     watch.lap("graphs", &mut proofs);
+    machine::verify(subject, &machines, &mut proofs);
+    watch.lap("machines", &mut proofs);
     effects::verify(subject, &flow, &mut proofs);
     watch.lap("effects", &mut proofs);
     proofs

@@ -105,6 +105,14 @@ impl Template {
         self.root.is_same(&other.root)
     }
 
+    /// Returns the expression that the whole template is, if it is one and nothing else.
+    pub fn as_expression(&self) -> Option<&Expr> {
+        match &*self.root {
+            Part::Expression(hole) => Some(&hole.expr),
+            _ => None,
+        }
+    }
+
     /// Returns the expressions, in the order of the value.
     pub fn expressions(&self) -> impl Iterator<Item = &Hole> {
         let mut holes = Vec::new();

@@ -1,0 +1,481 @@
+//! A search through what a machine really does, one configuration after the other, with the guards
+//! evaluated as in a run. It finds shortest ways to states, and values for which nothing is open.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use serde_json::{Map, Value as Json};
+
+use super::interface::Interface;
+use super::model::{Cause, List, Model, Rest, Stay, Way};
+use super::outputs::Outputs;
+use super::samples::{Wanted, overlaid, smallest};
+use crate::expr::{Budget, Expr, Reference};
+use crate::limits::AUTOMATIC_TRANSITIONS_MAX;
+use crate::plan::NodeId;
+use crate::verify::Subject;
+use crate::verify::guard::Witness;
+
+/// Configurations that are visited.
+const CONFIGURATIONS_MAX: usize = 20_000;
+/// Configurations that show nothing new, one after the other, before the search ends.
+const QUIET_MAX: usize = 3_000;
+/// Guards and assignments that are evaluated.
+const EVALUATIONS_MAX: usize = 200_000;
+/// Bytes of variables that are kept.
+const BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Inputs that are tried.
+const INPUTS_MAX: usize = 16;
+
+/// What the search found.
+#[derive(Default)]
+pub(crate) struct Search {
+    visited: Vec<Visited>,
+    /// The first visit of each state.
+    first: Vec<Option<usize>>,
+    gaps: BTreeMap<u32, Gap>,
+    /// Configurations that go round without waiting.
+    hot: Vec<usize>,
+    /// Configurations that only wait for times, when nothing is open then.
+    stuck: BTreeMap<u32, usize>,
+}
+
+struct Visited {
+    state: u32,
+    input: usize,
+    vars: Map<String, Json>,
+    /// Where it came from, and how; nothing for a start.
+    came: Option<(usize, String)>,
+    /// Where it goes on to at once, whatever happens outside.
+    at_once: Option<usize>,
+}
+
+/// A state whose work is done, and nothing is open.
+pub(super) struct Gap {
+    /// Such as `vars.rounds = 3, output.approved = false`.
+    pub values: String,
+    pub trace: Vec<String>,
+}
+
+impl Search {
+    /// Searches; `hints` is data, by list, for which nothing may be open.
+    pub fn new(
+        subject: &Subject<'_>,
+        model: &Model<'_>,
+        inside: &dyn Fn(NodeId) -> Option<Interface>,
+        hints: &[Option<&Witness>],
+    ) -> Search {
+        let mut explorer = Explorer::new(subject, model, inside, hints);
+        explorer.start();
+        explorer.explore();
+        explorer.find_hot();
+        explorer.found
+    }
+
+    /// A shortest way to a state.
+    pub fn trace(&self, state: u32) -> Option<Vec<String>> {
+        let at = *self.first.get(state as usize)?;
+        Some(self.trace_to(at?))
+    }
+
+    /// A way into a loop through these states that goes round without waiting.
+    pub fn hot(&self, states: &[u32]) -> Option<Vec<String>> {
+        let at = self.hot.iter().find(|it| states.contains(&self.visited[**it].state))?;
+        Some(self.trace_to(*at))
+    }
+
+    /// A way to where a state waits for nothing but times, and nothing is open when they come.
+    pub fn stuck(&self, state: u32) -> Option<Vec<String>> {
+        Some(self.trace_to(*self.stuck.get(&state)?))
+    }
+
+    /// Values with which nothing is open once the work of a state is done.
+    pub fn gap(&self, state: u32) -> Option<&Gap> {
+        self.gaps.get(&state)
+    }
+
+    fn trace_to(&self, at: usize) -> Vec<String> {
+        let mut steps = Vec::new();
+        let mut at = Some(at);
+        while let Some((before, how)) = at.and_then(|it| self.visited[it].came.as_ref()) {
+            steps.push(how.clone());
+            at = Some(*before);
+        }
+        steps.reverse();
+        steps
+    }
+}
+
+struct Explorer<'e, 'a> {
+    subject: &'e Subject<'a>,
+    model: &'e Model<'a>,
+    outputs: Outputs<'e, 'a>,
+    hints: &'e [Option<&'e Witness>],
+    inputs: Vec<Json>,
+    /// The variables that something depends on.
+    relevant: BTreeSet<&'a str>,
+    found: Search,
+    seen: BTreeMap<(u32, usize, String), usize>,
+    queue: VecDeque<usize>,
+    /// Outputs to try, by state, where they do not depend on the variables.
+    tried: BTreeMap<u32, Vec<Json>>,
+    evaluations: usize,
+    bytes: usize,
+    /// The last configuration that showed something new.
+    news: usize,
+}
+
+type Names = BTreeMap<String, Json>;
+
+/// What came of the guards of a list.
+enum Choice<'m, 'a> {
+    Takes(&'m Way<'a>),
+    Nothing,
+    /// A guard reads what the search does not know, or fails.
+    Unknown,
+}
+
+impl<'e, 'a> Explorer<'e, 'a> {
+    fn new(
+        subject: &'e Subject<'a>,
+        model: &'e Model<'a>,
+        inside: &'e dyn Fn(NodeId) -> Option<Interface>,
+        hints: &'e [Option<&'e Witness>],
+    ) -> Explorer<'e, 'a> {
+        let found = Search { first: vec![None; model.states.len()], ..Search::default() };
+        let mut explorer = Explorer {
+            subject,
+            model,
+            outputs: Outputs { subject, model, inside },
+            hints,
+            inputs: Vec::new(),
+            relevant: relevant(model),
+            found,
+            seen: BTreeMap::new(),
+            queue: VecDeque::new(),
+            tried: BTreeMap::new(),
+            evaluations: 0,
+            bytes: 0,
+            news: 0,
+        };
+        explorer.inputs = explorer.inputs();
+        explorer
+    }
+
+    /// Inputs that the schema accepts, with the values that the machine asks for.
+    fn inputs(&self) -> Vec<Json> {
+        let schema = self.subject.definition.input.as_ref().map(|it| &it.value);
+        let base = schema.map_or_else(|| Json::Object(Map::new()), smallest);
+        let guards = self.model.ways.iter().filter_map(|it| it.guard.as_ref()).map(|it| it.expr);
+        let set = self.model.ways.iter().flat_map(|it| it.set).map(|(_, it)| it);
+        let wanted = Wanted::new("input", guards, set.chain(self.model.values.iter().copied()));
+        let hints = self.hints.iter().flatten().filter_map(|it| it.to_json("input"));
+        let hinted = hints.take(INPUTS_MAX / 2).map(|it| overlaid(&base, &it));
+        let samples = hinted.collect::<Vec<_>>().into_iter().chain(wanted.samples(&base));
+        let is_valid = |it: &Json| self.subject.plan.check_input(it).is_ok();
+        samples.filter(is_valid).take(INPUTS_MAX).collect()
+    }
+
+    fn start(&mut self) {
+        for input in 0..self.inputs.len() {
+            let names = Names::from([("input".to_owned(), self.inputs[input].clone())]);
+            let mut vars = Map::new();
+            let values = self.model.variables.names.iter().zip(&self.model.values);
+            for (name, template) in values.filter(|it| self.relevant.contains(it.0)) {
+                let Ok(value) = template.eval(&names, &Budget::default()) else { return };
+                vars.insert((*name).to_owned(), value);
+            }
+            self.visit(self.model.initial, input, vars, None);
+        }
+    }
+
+    fn visit(
+        &mut self,
+        state: u32,
+        input: usize,
+        vars: Map<String, Json>,
+        came: Option<(usize, String)>,
+    ) -> Option<usize> {
+        let text = serde_json::to_string(&vars).unwrap_or_default();
+        let key = (state, input, text);
+        if let Some(known) = self.seen.get(&key) {
+            return Some(*known);
+        }
+        self.bytes += 2 * key.2.len();
+        let at = self.found.visited.len();
+        if at >= CONFIGURATIONS_MAX || self.bytes > BYTES_MAX {
+            return None;
+        }
+        self.seen.insert(key, at);
+        self.found.visited.push(Visited { state, input, vars, came, at_once: None });
+        if self.found.first[state as usize].is_none() {
+            (self.found.first[state as usize], self.news) = (Some(at), at);
+        }
+        self.queue.push_back(at);
+        Some(at)
+    }
+
+    fn explore(&mut self) {
+        let model = self.model;
+        while let Some(at) = self.queue.pop_front().filter(|at| at - self.news.min(*at) < QUIET_MAX)
+        {
+            let state = self.found.visited[at].state;
+            let mut is_stuck = model.states[state as usize].rest == Rest::Waits;
+            for list in model.lists_of(state) {
+                let ways = model.ways_of(list);
+                let is_empty = ways.is_empty() && list.cause != Cause::Done;
+                let is_closed =
+                    ways.first().is_some_and(|it| it.closed.is_some() && it.guard.is_none());
+                if !is_empty && !is_closed && self.happens(list) {
+                    is_stuck &= !self.list(at, list);
+                }
+                if self.evaluations > EVALUATIONS_MAX {
+                    return;
+                }
+            }
+            if is_stuck && model.stays(state) == Stay::UntilTimes {
+                self.found.stuck.entry(state).or_insert(at);
+            }
+        }
+    }
+
+    fn happens(&self, list: &List<'_>) -> bool {
+        let entry = &self.model.states[list.state as usize];
+        match list.cause {
+            Cause::Done => {
+                let rests = matches!(entry.rest, Rest::Waits | Rest::Final);
+                entry.abilities.can_complete && !rests
+            }
+            Cause::Failed => {
+                let ways = self.model.ways_of(list);
+                let is_guarded = ways.first().is_some_and(|it| it.guard.is_some());
+                entry.abilities.can_fail && self.outputs.may_fail(entry.id, is_guarded)
+            }
+            Cause::Event(_) | Cause::After(_) => true,
+        }
+    }
+
+    /// Tries a list of a configuration with everything that may come. Says whether a way may be
+    /// taken.
+    fn list(&mut self, at: usize, list: &List<'a>) -> bool {
+        let ways = self.model.ways_of(list);
+        let names = self.names(at);
+        let (root, samples) = self.samples(list, &names);
+        let mut targets = BTreeSet::new();
+        let mut may_move = false;
+        for sample in samples {
+            let mut names = names.clone();
+            if let (Some(root), Some(sample)) = (root, &sample) {
+                names.insert(root.to_owned(), sample.clone());
+            }
+            let choice = self.choose(ways, &names);
+            may_move |= !matches!(choice, Choice::Nothing);
+            match choice {
+                Choice::Takes(way) => {
+                    let cause = self.cause_text(list, &names);
+                    if let Some(to) = self.take(at, way, &names, cause) {
+                        targets.insert(to);
+                    }
+                }
+                Choice::Nothing
+                    if list.cause == Cause::Done && self.model.stays(list.state) == Stay::Never =>
+                {
+                    self.note_gap(at, list, &names);
+                }
+                Choice::Nothing | Choice::Unknown => {}
+            }
+            if self.evaluations > EVALUATIONS_MAX {
+                return true;
+            }
+        }
+        let is_instant = self.model.states[list.state as usize].rest == Rest::Instant;
+        if is_instant && list.cause == Cause::Done && targets.len() == 1 {
+            self.found.visited[at].at_once = targets.first().copied();
+        }
+        may_move
+    }
+
+    /// What an expression sees in a configuration.
+    fn names(&self, at: usize) -> Names {
+        let here = &self.found.visited[at];
+        let input = self.inputs[here.input].clone();
+        Names::from([
+            ("vars".to_owned(), Json::Object(here.vars.clone())),
+            ("input".to_owned(), input),
+        ])
+    }
+
+    /// The name that comes with the cause of a list, and values to try for it.
+    fn samples(
+        &mut self,
+        list: &List<'a>,
+        names: &Names,
+    ) -> (Option<&'static str>, Vec<Option<Json>>) {
+        let ways = self.model.ways_of(list);
+        let guards = ways.iter().filter_map(|it| it.guard.as_ref()).map(|it| it.expr);
+        let set = ways.iter().flat_map(|it| it.set);
+        let set = set.filter(|it| self.relevant.contains(it.0.as_str())).map(|it| &it.1);
+        let nothing = Json::Object(Map::new());
+        match list.cause {
+            Cause::Event(_) => {
+                let samples = Wanted::new("event", guards, set).samples(&nothing);
+                (Some("event"), samples.into_iter().map(Some).collect())
+            }
+            Cause::Failed => {
+                let error = serde_json::json!({"type": "failed", "message": "it failed"});
+                let samples = Wanted::new("error", guards, set).samples(&error);
+                (Some("error"), samples.into_iter().map(Some).collect())
+            }
+            Cause::Done => {
+                let computed = super::outputs::computed(&self.model.states[list.state as usize]);
+                let known = self.tried.get(&list.state).filter(|_| computed.is_none()).cloned();
+                let samples = known.unwrap_or_else(|| {
+                    let wanted = Wanted::new("output", guards, set);
+                    let hint = self.hints[list.at].and_then(|it| it.to_json("output"));
+                    self.outputs.samples(list.state, &wanted, hint.as_ref(), names)
+                });
+                self.tried.insert(list.state, samples.clone());
+                (Some("output"), samples.into_iter().map(Some).collect())
+            }
+            Cause::After(_) => (None, vec![None]),
+        }
+    }
+
+    fn choose<'m>(&mut self, ways: &'m [Way<'a>], names: &Names) -> Choice<'m, 'a> {
+        for way in ways {
+            let Some(guard) = &way.guard else { return Choice::Takes(way) };
+            if !self.is_known(guard.expr, names) {
+                return Choice::Unknown;
+            }
+            self.evaluations += 1;
+            match guard.expr.eval_bool(names, &Budget::default()) {
+                Ok(true) => return Choice::Takes(way),
+                Ok(false) => {}
+                Err(_) => return Choice::Unknown,
+            }
+        }
+        Choice::Nothing
+    }
+
+    /// Whether all that an expression reads is known here.
+    fn is_known(&self, expr: &Expr, names: &Names) -> bool {
+        let known = |it: &Reference| {
+            let is_own =
+                || it.segments.first().is_some_and(|it| self.relevant.contains(it.as_str()));
+            names.contains_key(&it.root) && (it.root != "vars" || is_own())
+        };
+        expr.references().iter().all(known)
+    }
+
+    fn take(&mut self, at: usize, way: &Way<'a>, names: &Names, cause: String) -> Option<usize> {
+        let mut vars = self.found.visited[at].vars.clone();
+        for (name, template) in way.set {
+            if self.relevant.contains(name.as_str()) {
+                self.evaluations += 1;
+                vars.insert(name.clone(), template.eval(names, &Budget::default()).ok()?);
+            }
+        }
+        let line = self.subject.plan.node(self.model.states[way.to as usize].id).line;
+        let how = format!("{cause} → {} (L{line})", self.model.name(way.to));
+        self.visit(way.to, self.found.visited[at].input, vars, Some((at, how)))
+    }
+
+    /// Such as `submit {"data_ready":true}`.
+    fn cause_text(&self, list: &List<'_>, names: &Names) -> String {
+        let name = list.cause;
+        let data = match list.cause {
+            Cause::Event(_) => names.get("event"),
+            Cause::Done => names.get("output"),
+            Cause::Failed | Cause::After(_) => None,
+        };
+        let is_something =
+            |it: &&Json| !matches!(it, Json::Null) && **it != Json::Object(Map::new());
+        let from = self.model.name(list.state);
+        match (list.cause, data.filter(is_something)) {
+            (Cause::Done | Cause::Failed, None) => format!("{from} {name}"),
+            (Cause::Done, Some(data)) => format!("{from} {name} with {data}"),
+            (_, Some(data)) => format!("{name} {data}"),
+            (_, None) => name.to_string(),
+        }
+    }
+
+    fn note_gap(&mut self, at: usize, list: &List<'a>, names: &Names) {
+        if self.found.gaps.contains_key(&list.state) || !self.outputs.are_real(list.state) {
+            return;
+        }
+        let mut values = Vec::new();
+        for guard in self.model.ways_of(list).iter().filter_map(|it| it.guard.as_ref()) {
+            for reference in guard.expr.references() {
+                let mut at = names.get(&reference.root);
+                for segment in &reference.segments {
+                    at = at.and_then(|it| it.get(segment));
+                }
+                let path = std::iter::once(&reference.root).chain(&reference.segments);
+                let path: Vec<&str> = path.map(String::as_str).collect();
+                let value = at.map_or("missing".to_owned(), Json::to_string);
+                let text = format!("{} = {value}", path.join("."));
+                if !values.contains(&text) {
+                    values.push(text);
+                }
+            }
+        }
+        let mut trace = self.found.trace_to(at);
+        trace.push(format!("{}, and nothing is open", self.cause_text(list, names)));
+        self.news = self.news.max(at);
+        self.found.gaps.insert(list.state, Gap { values: values.join(", "), trace });
+    }
+
+    /// Follows what goes on at once until it comes back, or for longer than a run may.
+    fn find_hot(&mut self) {
+        let visited = &self.found.visited;
+        // How many steps it goes on at once from here; none if without end.
+        let mut lengths: Vec<Option<u32>> = vec![None; visited.len()];
+        let mut is_known = vec![false; visited.len()];
+        for start in 0..visited.len() {
+            let (mut way, mut at) = (Vec::new(), start);
+            while !is_known[at] {
+                is_known[at] = true;
+                way.push(at);
+                match visited[at].at_once {
+                    Some(next) => at = next,
+                    None => lengths[at] = Some(0),
+                }
+            }
+            for at in way.into_iter().rev() {
+                if let Some(next) = visited[at].at_once {
+                    lengths[at] = lengths[next].map(|it| it.saturating_add(1));
+                }
+            }
+        }
+        let is_hot = |at: &usize| lengths[*at].is_none_or(|it| it >= AUTOMATIC_TRANSITIONS_MAX);
+        let hot = (0..visited.len()).filter(is_hot).collect();
+        self.found.hot = hot;
+    }
+}
+
+/// The variables that some guard reads, and those that these are made from.
+fn relevant<'a>(model: &Model<'a>) -> BTreeSet<&'a str> {
+    let mut found = BTreeSet::new();
+    let mut open: Vec<Reference> = model
+        .ways
+        .iter()
+        .filter_map(|it| it.guard.as_ref())
+        .flat_map(|it| it.expr.references())
+        .collect();
+    open.extend(
+        model
+            .states
+            .iter()
+            .filter_map(|it| super::outputs::computed(it))
+            .flat_map(|it| it.references().into_iter().map(|it| it.1)),
+    );
+    while let Some(reference) = open.pop() {
+        let name = reference.segments.first().filter(|_| reference.root == "vars");
+        let Some(at) = name.and_then(|it| model.variables.place(it)) else { continue };
+        let name = model.variables.names[at];
+        if found.insert(name) {
+            let set = model.ways.iter().flat_map(|it| it.set).filter(|it| it.0 == name);
+            open.extend(set.flat_map(|it| it.1.references()).map(|it| it.1));
+        }
+    }
+    found
+}

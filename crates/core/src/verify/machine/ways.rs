@@ -1,0 +1,163 @@
+//! Which states can be entered, which can be left, and from which an end can be reached, now that
+//! some ways are known to be closed.
+
+use super::model::{Cause, Closed, Model, Rest, Way};
+use crate::source::{Problem, oxford};
+use crate::verify::Subject;
+use crate::verify::finding::{Finding, Proofs};
+use crate::verify::property::Property;
+
+use super::{Analysis, NAMES_MAX};
+
+/// Reports states that no way leads to once closed ways are left out. Those that none leads to at
+/// all were reported before there was a plan.
+pub(super) fn unreachable(subject: &Subject<'_>, machine: &Analysis<'_>, proofs: &mut Proofs) {
+    let model = &machine.model;
+    let targets = |state: u32| {
+        let lists = model.lists_of(state).iter().flat_map(|it| model.ways_of(it));
+        lists.map(|it| it.to).collect()
+    };
+    let connected = model.spread([model.initial], targets);
+    for (at, entry) in model.states.iter().enumerate() {
+        if machine.is_reached(at as u32) || !connected[at] {
+            continue;
+        }
+        let id = &entry.source.task.id;
+        let into = model.ways.iter().filter(|it| it.to as usize == at && it.from as usize != at);
+        let problem = Problem::warning(
+            Property::Reachability.code(),
+            id.span,
+            format!("`{}` is never entered", id.value),
+        )
+        .label("no transition to it can be taken")
+        .help("mend a transition that leads to it, or drop the state");
+        let problem = into
+            .take(NAMES_MAX)
+            .fold(problem, |it, way| it.related(way.source.to.span, why_closed(machine, way)));
+        proofs.refute(subject.name(entry.id), Finding::at(Property::Reachability, problem));
+    }
+}
+
+/// Says why a way is not taken, for the place where it stands.
+fn why_closed(machine: &Analysis<'_>, way: &Way<'_>) -> String {
+    let model = &machine.model;
+    let from = model.name(way.from);
+    match way.closed {
+        _ if !machine.is_reached(way.from) => format!("`{from}` is never entered either"),
+        Some(Closed::Work) => match model.cause(way) {
+            Cause::Failed => format!("the work of `{from}` never fails"),
+            _ => format!("the work of `{from}` is never done"),
+        },
+        Some(Closed::Before) => "one before it is always taken".to_owned(),
+        Some(Closed::Inside) => "the event is always taken inside".to_owned(),
+        Some(Closed::Guard) | None => match way.guard.as_ref() {
+            Some(guard) => format!("`{}` is never true here", guard.expr.source()),
+            None => "never taken".to_owned(),
+        },
+    }
+}
+
+/// The states from which an end can be reached over open ways: a final state, or work that can
+/// only fail and whose failure nothing takes.
+pub(super) fn ending(model: &Model<'_>) -> Vec<bool> {
+    let mut before = vec![Vec::new(); model.states.len()];
+    for way in model.ways.iter().filter(|it| it.closed.is_none()) {
+        before[way.to as usize].push(way.from);
+    }
+    let is_end = |state: u32| {
+        let entry = &model.states[state as usize];
+        let fails = !entry.abilities.can_complete && !is_always_caught(model, state);
+        entry.rest == Rest::Final && entry.abilities.can_complete || fails
+    };
+    let ends = (0..model.states.len() as u32).filter(|it| is_end(*it));
+    model.spread(ends, |it| before[it as usize].clone())
+}
+
+/// Whether some transition is certainly taken when the work of a state fails.
+pub(super) fn is_always_caught(model: &Model<'_>, state: u32) -> bool {
+    let failed = model.list_of(state, Cause::Failed);
+    failed.is_some_and(|it| model.ways_of(it).iter().any(|it| it.guard.is_none()))
+}
+
+/// Reports the states that a run cannot leave, or only for others from which it cannot end.
+pub(super) fn traps(subject: &Subject<'_>, machine: &Analysis<'_>, proofs: &mut Proofs) {
+    let model = &machine.model;
+    let ending = ending(model);
+    let states = (0..model.states.len() as u32).filter(|it| machine.is_reached(*it));
+    let caught: Vec<u32> = states.filter(|it| !ending[*it as usize]).collect();
+    let subject_name = super::name(subject, model);
+    if caught.is_empty() {
+        let waits = waited_for(machine);
+        let assuming = match &waits[..] {
+            [] => Vec::new(),
+            some => vec![format!("{} sent where a run waits for it", sent(some))],
+        };
+        return proofs.prove_assuming(Property::OptionToComplete, subject_name, assuming, None);
+    }
+    let is_told = |it: &u32| {
+        let search = &machine.search;
+        search.hot(&[*it]).is_some() || search.stuck(*it).is_some() || search.gap(*it).is_some()
+    };
+    if caught.iter().any(is_told) {
+        // It fails, or waits in vain: that is reported where it happens.
+        let reason = "some state fails, or waits in vain, whatever happens".to_owned();
+        return proofs.leave_open(Property::OptionToComplete, subject_name, reason);
+    }
+    let Some(reached) = caught.iter().find(|it| machine.search.trace(**it).is_some()) else {
+        let names: Vec<&str> = caught.iter().map(|it| model.name(*it)).collect();
+        let reason = format!("whether {} can be entered was not settled", oxford(&names, "or"));
+        return proofs.leave_open(Property::OptionToComplete, subject_name, reason);
+    };
+    let property = match model.open_ways(*reached).next() {
+        Some(_) => Property::Termination,
+        None => Property::Liveness,
+    };
+    let finding = trap(machine, *reached, &caught, property);
+    proofs.refute(subject_name, finding);
+}
+
+fn trap(machine: &Analysis<'_>, state: u32, caught: &[u32], property: Property) -> Finding {
+    let model = &machine.model;
+    let id = &model.states[state as usize].source.task.id;
+    let message = match property {
+        Property::Liveness => format!("nothing ever leads out of `{}`", id.value),
+        _ => format!("from `{}` on, the run never ends", id.value),
+    };
+    let mut problem = Problem::error(property.code(), id.span, message)
+        .label("once here, the run never ends")
+        .help("add a transition that can be taken, and that leads to a final state");
+    let closed = model.ways.iter().filter(|it| caught.contains(&it.from) && it.closed.is_some());
+    for way in closed.take(NAMES_MAX) {
+        problem = problem.related(way.source.to.span, why_closed(machine, way));
+    }
+    let trace = machine.search.trace(state).unwrap_or_default();
+    Finding { property, problem, trace, counterexample: None }
+}
+
+/// The events without which a run stays in some state for ever.
+fn waited_for<'a>(machine: &Analysis<'a>) -> Vec<&'a str> {
+    let model = &machine.model;
+    let mut names: Vec<&str> = Vec::new();
+    for state in (0..model.states.len() as u32).filter(|it| machine.is_reached(*it)) {
+        let ways: Vec<Cause<'_>> = model.open_ways(state).map(|it| model.cause(it)).collect();
+        let events = ways.iter().filter_map(|it| match it {
+            Cause::Event(name) => Some(*name),
+            Cause::Done | Cause::Failed | Cause::After(_) => None,
+        });
+        if events.clone().count() == ways.len() {
+            names.extend(events);
+        }
+    }
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// `` `submit` or `cancel` is ``, or how many there are.
+pub(super) fn sent(names: &[&str]) -> String {
+    match names {
+        [one] => format!("`{one}` is"),
+        some if some.len() <= NAMES_MAX => format!("one of {} is", oxford(some, "and")),
+        some => format!("one of {} events is", some.len()),
+    }
+}
