@@ -32,8 +32,12 @@ pub fn in_document<'a>(
 ) -> Option<Explained<'a>> {
     let path = arguments.explain.as_deref()?;
     let plan = document.draft.as_deref()?;
-    let sections = explain(plan, plan.find(path)?);
+    let mut sections = explain(plan, plan.find(path)?);
     let all = document.proofs.as_deref();
+    if let Some(sentence) = all.and_then(|it| it.entered.get(path)) {
+        let entered = sections.iter_mut().find(|it| it.title == "entered");
+        entered.into_iter().for_each(|it| it.sentences = vec![sentence.clone()]);
+    }
     let is_about = |it: &&Proof| it.subject.split(" | ").any(|it| it == path);
     let proofs = all.iter().flat_map(|it| &it.proofs).filter(is_about).collect();
     Some(Explained { path, sections, proofs, all })
