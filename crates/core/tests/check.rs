@@ -106,6 +106,7 @@ fn known_world() -> CheckContext {
         databases: Some(vec!["shop".to_owned()]),
         secrets: Some(vec!["API_KEY".to_owned()]),
         proved_before: false,
+        certify: false,
     }
 }
 

@@ -101,7 +101,7 @@ fn small_definitions_end_in_every_order() {
     for seed in 0..count {
         let case = draw(seed, &Options { nodes_max: 5, ..Options::small() });
         let bounds = Bounds { states_max: 400, steps_max: 200, ..Bounds::default() };
-        let fails = |path: &str| path.len() % 2 == 0;
+        let fails = |path: &str| path.len().is_multiple_of(2);
         let explored = explore(
             &case.plan,
             &case.input,

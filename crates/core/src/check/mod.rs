@@ -39,7 +39,7 @@ use crate::source::{self, Node, Problem, ReadOptions};
 use crate::verify::{Clock, Proofs, Subject, verify};
 
 pub(crate) use digraph::{Components, shortest_cycle};
-pub(crate) use outline::{Outline, Placed, Role, Shape};
+pub(crate) use outline::{Outline, Role, Shape};
 pub(crate) use reader::place;
 pub(crate) use scope::Scopes;
 pub(crate) use site::{Seen, Site};
@@ -65,6 +65,8 @@ pub struct CheckContext {
     pub proved_before: bool,
     /// Tells how long the proofs took, for whoever wants to know.
     pub clock: Option<Clock>,
+    /// Keeps what shows that something never happens, for others to check.
+    pub certify: bool,
 }
 
 /// A handler and the JSON Schemas of what it takes and gives.

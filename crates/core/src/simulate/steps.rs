@@ -96,8 +96,7 @@ impl Teller {
                 (*task, What::Retrying { error: error.clone(), tries: tries(*task, made) })
             }
             Event::Failed { task, error, accepted } => {
-                let state = self.state.task(*task);
-                let made = state.failures + u32::from(state.attempt > 0);
+                let made = self.state.task(*task).failures + 1;
                 let (error, tries, accepted) = (error.clone(), tries(*task, made), *accepted);
                 (*task, What::Failed { error, tries, accepted })
             }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::certificate::Certificate;
 use super::property::Property;
 use super::watch::Stage;
 use crate::simulate::Counterexample;
@@ -64,6 +65,8 @@ impl<T> Answer<T> {
 pub struct Proofs {
     pub proofs: Vec<Proof>,
     pub findings: Vec<Finding>,
+    /// What shows that something never happens, if it was asked for.
+    pub certificates: Vec<Certificate>,
     /// When each state of a machine is entered, in words, by its path.
     pub entered: BTreeMap<String, String>,
     /// What was done one after the other; empty unless a clock was lent.
@@ -152,6 +155,7 @@ impl Proofs {
         self.entered.extend(other.entered);
         self.findings.extend(other.findings);
         self.stages.extend(other.stages);
+        self.certificates.extend(other.certificates);
         self.proofs.extend(other.proofs.into_iter().map(|mut it| {
             if let Verdict::Refuted { finding } = &mut it.verdict {
                 *finding += before;

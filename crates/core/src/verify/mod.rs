@@ -17,6 +17,7 @@
 //! | `explain` | when a task runs and what its failure does, in words |
 //! | `watch` | how long each part took |
 
+mod certificate;
 mod confirm;
 mod effects;
 mod explain;
@@ -30,6 +31,7 @@ mod subject;
 pub mod upgrade;
 mod watch;
 
+pub use certificate::{Certificate, Invalid};
 pub use explain::{Section, explain};
 pub use finding::{Answer, Finding, Proof, Proofs, Verdict};
 pub use property::Property;
@@ -49,5 +51,6 @@ pub(crate) fn verify(subject: &Subject<'_>) -> Proofs {
     watch.lap("machines", &mut proofs);
     effects::verify(subject, &flow, &mut proofs);
     watch.lap("effects", &mut proofs);
+    proofs.certificates = flow.certificates();
     proofs
 }

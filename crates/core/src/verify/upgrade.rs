@@ -342,7 +342,7 @@ impl<'p> Comparison<'p> {
                         self.block(new.child(id, behind), &reason);
                     }
                 }
-                Change::Replaced(_) => self.stale_output(id, index, &path, &after),
+                Change::Replaced(_) => self.stale_output(id, index, &after),
                 Change::Changed(parts) if parts.contains(&"compensate") => {
                     self.lost_undo(id, index, &path, &after);
                 }
@@ -353,13 +353,14 @@ impl<'p> Comparison<'p> {
     }
 
     /// What a replaced task gave is read by what is still to run.
-    fn stale_output(&mut self, id: CompositeId, index: u32, path: &str, after: &Successors) {
+    fn stale_output(&mut self, id: CompositeId, index: u32, after: &Successors) {
         let name = &*self.new.node(self.new.child(id, index)).id;
         let readers = after.readers(self.new, id, |it| {
             it.root == "tasks" && it.segments.first().is_some_and(|it| it == name)
         });
         let to_run = after.leading_to(&readers);
-        let reason = format!("reads `tasks.{name}`, and `{path}` was another task when it ran");
+        let reason =
+            format!("from there on `tasks.{name}` is read, and it was another task when it ran");
         for behind in after.behind(index) {
             if behind != index && to_run.contains(&behind) {
                 self.block(self.new.child(id, behind), &reason);
@@ -398,7 +399,9 @@ impl<'p> Comparison<'p> {
             let readers = after.readers(new, id, |it| {
                 it.root == "vars" && it.segments.first().is_some_and(|it| it == name)
             });
-            let reason = format!("reads the variable `{name}`, which running runs do not have");
+            let reason = format!(
+                "from there on the variable `{name}` is read, which running runs do not have"
+            );
             for index in after.leading_to(&readers) {
                 self.block(new.child(id, index), &reason);
             }

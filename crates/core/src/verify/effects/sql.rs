@@ -52,9 +52,9 @@ pub(super) fn statement(text: &str) -> Option<Statement> {
 
 fn insert(rest: &[Token<'_>]) -> Option<Statement> {
     let writes = vec![name_after(rest, "into")?];
-    let again = if rest[0].is("replace") || has(rest, &["or", "replace"]) {
-        Again::Same
-    } else if has(rest, &["or", "ignore"]) || has(&rest[..2.min(rest.len())], &["ignore"]) {
+    let ignores = has(rest, &["or", "ignore"]) || rest.get(1).is_some_and(|it| it.is("ignore"));
+    let replaces = has(rest, &["or", "replace"]) || rest[0].is("replace");
+    let again = if ignores || replaces {
         Again::Same
     } else if let Some(at) = position(rest, &["on", "conflict"]) {
         match position(&rest[at..], &["do", "update", "set"]) {

@@ -24,8 +24,6 @@ pub(super) struct Outcomes {
     pub entered: Lit,
     /// Its join lets it run.
     pub joined: Lit,
-    /// Its condition is true, or there is none.
-    pub wanted: Lit,
     /// Its condition fails.
     pub broken: Lit,
     /// Its work starts, unless its graph stopped before.
@@ -46,7 +44,6 @@ impl Outcomes {
     const NOWHERE: Outcomes = Outcomes {
         entered: Lit::FALSE,
         joined: Lit::FALSE,
-        wanted: Lit::FALSE,
         broken: Lit::FALSE,
         runs: Lit::FALSE,
         completes: Lit::FALSE,
@@ -169,7 +166,6 @@ impl Encoder<'_> {
         self.encoded.outcomes[id.0 as usize] = Outcomes {
             entered,
             joined,
-            wanted: guard.yes,
             broken,
             runs,
             completes,

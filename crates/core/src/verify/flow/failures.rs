@@ -13,6 +13,7 @@ use crate::verify::property::Property;
 pub(super) fn verify(subject: &Subject<'_>, flow: &Flow, proofs: &mut Proofs) {
     let mut is_proved = true;
     for id in flow.order() {
+        flow.ask_about(Property::Failures, "");
         if let Some(cleaner) = hidden_by(subject, id)
             && let Answer::Yes(found) = flow.can_hide(id)
         {

@@ -24,10 +24,11 @@ mod reads;
 mod solve;
 mod trace;
 
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashSet;
 
 use super::Subject;
+use super::certificate::Certificate;
 use super::confirm::{confirm, replays_max};
 use super::finding::{Answer, Finding, Proofs};
 use super::property::Property;
@@ -123,6 +124,10 @@ pub(crate) struct Flow {
     before: Vec<Vec<NodeId>>,
     work_left: Cell<usize>,
     replays_left: Cell<usize>,
+    /// What shows each answer that something cannot be.
+    certificates: Option<RefCell<Vec<Certificate>>>,
+    /// What is being asked, for the certificates.
+    about: RefCell<(Property, String)>,
     /// The fields of outputs that anything reads, by task; found out once they are needed.
     fields: OnceCell<Fields>,
 }
@@ -133,7 +138,18 @@ impl Flow {
         let scenarios = Scenarios::new(&encoded.circuit);
         let before = trace::before(subject.plan);
         let (work_left, replays_left) = (Cell::new(WORK_MAX), Cell::new(replays_max(subject)));
-        Flow { encoded, scenarios, before, work_left, replays_left, fields: OnceCell::new() }
+        let certificates = subject.context.certify.then(RefCell::default);
+        let about = RefCell::new((Property::Reachability, String::new()));
+        Flow {
+            encoded,
+            scenarios,
+            before,
+            work_left,
+            replays_left,
+            fields: OnceCell::new(),
+            certificates,
+            about,
+        }
     }
 
     /// Asks whether facts can all be true in one execution. Only tasks of graphs can be asked
@@ -141,6 +157,18 @@ impl Flow {
     pub fn can(&self, facts: &[Fact]) -> Answer<Found> {
         let all: Vec<Lit> = facts.iter().flat_map(|it| self.lits(*it)).collect();
         self.solve(&all)
+    }
+
+    /// Says what the next questions are about.
+    fn ask_about(&self, property: Property, subject: &str) {
+        if self.certificates.is_some() {
+            *self.about.borrow_mut() = (property, subject.to_owned());
+        }
+    }
+
+    /// Hands out what shows the answers so far.
+    pub fn certificates(&self) -> Vec<Certificate> {
+        self.certificates.as_ref().map(|it| it.take()).unwrap_or_default()
     }
 
     fn conditions(&self) -> &Conditions {
@@ -231,11 +259,15 @@ impl Flow {
             return Answer::Yes(Found::Tried(at));
         }
         if all.iter().any(|it| self.circuit().follows(!*it, all, STRUCTURE_GATES_MAX)) {
+            self.certify(all, Vec::new());
             return Answer::No;
         }
         match self.ask_solver(all) {
             Solved::Can(model) => Answer::Yes(Found::Solved(model)),
-            Solved::Cannot => Answer::No,
+            Solved::Cannot(steps) => {
+                self.certify(all, steps);
+                Answer::No
+            }
             Solved::Open(reason) => Answer::Unknown(reason),
         }
     }
@@ -249,13 +281,22 @@ impl Flow {
         }
     }
 
+    /// Keeps what shows that literals cannot all be true, if that is wanted.
+    fn certify(&self, all: &[Lit], steps: Vec<Vec<i32>>) {
+        let Some(certificates) = &self.certificates else { return };
+        if let Some(solve::Clauses { clauses, .. }) = solve::clauses(self.circuit(), all) {
+            let (property, subject) = self.about.borrow().clone();
+            certificates.borrow_mut().push(Certificate { property, subject, clauses, steps });
+        }
+    }
+
     fn ask_solver(&self, all: &[Lit]) -> Solved {
         let Some(left) = self.work_left.get().checked_sub(self.circuit().gates().len().min(10_000))
         else {
             return Solved::Open("the definition raises too many hard questions".to_owned());
         };
         self.work_left.set(left);
-        solve::solve(self.circuit(), all)
+        solve::solve(self.circuit(), all, self.certificates.is_some())
     }
 }
 

@@ -48,6 +48,7 @@ fn together(join: Join) -> String {
 impl Search<'_> {
     fn task(&mut self, id: NodeId, proofs: &mut Proofs) {
         let name = self.subject.name(id);
+        self.flow.ask_about(Property::Reachability, &name);
         if self.constant(id, &name, proofs) {
             return;
         }

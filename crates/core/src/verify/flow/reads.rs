@@ -121,6 +121,7 @@ impl Reads<'_> {
             Reader::Task(id) => self.subject.name(id),
             Reader::Output => "output".to_owned(),
         };
+        self.flow.ask_about(Property::Assigned, &name);
         match self.missing(read) {
             Answer::No => {}
             Answer::Yes(found) => {

@@ -18,7 +18,8 @@ pub(super) type Model = HashMap<usize, bool>;
 #[derive(Debug)]
 pub(super) enum Solved {
     Can(Model),
-    Cannot,
+    /// With the clauses that the solver learnt until it was sure.
+    Cannot(Vec<Vec<i32>>),
     /// The budget was not enough.
     Open(String),
 }
@@ -26,7 +27,6 @@ pub(super) enum Solved {
 /// The clauses of a question, for solvers: variables from 1, as in DIMACS.
 #[derive(Debug)]
 pub(super) struct Clauses {
-    pub variables: i32,
     pub clauses: Vec<Vec<i32>>,
     gates: Vec<usize>,
 }
@@ -35,11 +35,23 @@ pub(super) struct Clauses {
 #[derive(Default)]
 struct Patience {
     conflicts: u64,
+    /// What was learnt, if somebody wants to see it.
+    learnt: Option<Vec<Vec<i32>>>,
 }
 
 impl batsat::Callbacks for Patience {
-    fn on_new_clause(&mut self, _: &[batsat::Lit], kind: ClauseKind) {
-        self.conflicts += u64::from(kind == ClauseKind::Learnt);
+    fn on_new_clause(&mut self, clause: &[batsat::Lit], kind: ClauseKind) {
+        if kind != ClauseKind::Learnt {
+            return;
+        }
+        self.conflicts += 1;
+        if let Some(learnt) = &mut self.learnt {
+            let number = |it: &batsat::Lit| {
+                let number = it.var().idx() as i32 + 1;
+                if it.sign() { number } else { -number }
+            };
+            learnt.push(clause.iter().map(number).collect());
+        }
     }
 
     fn stop(&self) -> bool {
@@ -48,11 +60,12 @@ impl batsat::Callbacks for Patience {
 }
 
 /// Asks whether all of these literals can be true together.
-pub(super) fn solve(circuit: &Circuit, all: &[Lit]) -> Solved {
+pub(super) fn solve(circuit: &Circuit, all: &[Lit], certify: bool) -> Solved {
     let Some(clauses) = clauses(circuit, all) else {
         return Solved::Open(format!("more than {CONE_GATES_MAX} gates are involved"));
     };
-    let mut solver = batsat::Solver::new(batsat::SolverOpts::default(), Patience::default());
+    let patience = Patience { learnt: certify.then(Vec::new), ..Patience::default() };
+    let mut solver = batsat::Solver::new(batsat::SolverOpts::default(), patience);
     // Failures and the like are tried last, so that a scenario has few of them.
     let variables: Vec<batsat::Var> =
         clauses.gates.iter().map(|_| solver.new_var(lbool::FALSE, true)).collect();
@@ -70,7 +83,9 @@ pub(super) fn solve(circuit: &Circuit, all: &[Lit]) -> Solved {
                 values.map(|(at, it)| (*at, solver.value_var(*it) == lbool::TRUE)).collect(),
             )
         }
-        it if it == lbool::FALSE => Solved::Cannot,
+        it if it == lbool::FALSE => {
+            Solved::Cannot(solver.cb_mut().learnt.take().unwrap_or_default())
+        }
         _ => Solved::Open(format!("undecided after {CONFLICTS_MAX} conflicts")),
     }
 }
@@ -100,7 +115,7 @@ pub(super) fn clauses(circuit: &Circuit, all: &[Lit]) -> Option<Clauses> {
         }
     }
     clauses.extend(all.iter().map(|it| vec![number(*it)]));
-    Some(Clauses { variables: gates.len() as i32, clauses, gates })
+    Some(Clauses { clauses, gates })
 }
 
 /// Returns the gates that some literals depend on.
