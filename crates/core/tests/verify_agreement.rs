@@ -7,6 +7,7 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader, Write};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -157,6 +158,31 @@ fn certificates_are_valid() {
     }
     println!("{count} certificates with {steps} steps");
     assert!(count > 0);
+}
+
+/// What cannot be is found by the verifier's solver; another one finds the same.
+#[test]
+fn another_solver_agrees_that_it_cannot_be() {
+    let Some(mut process) = support::python::start("clauses_z3.py") else { return };
+    let mut input = process.stdin.take().unwrap();
+    let mut answers = BufReader::new(process.stdout.take().unwrap()).lines();
+    let context = CheckContext { certify: true, ..CheckContext::default() };
+    let mut count = 0;
+    for seed in 0..cases(100).min(2_000) {
+        let drawn = RandomDefinition::new(seed, &Options { density: 60, ..Options::large() });
+        let mut documents = check_source(drawn.source.as_bytes(), &context);
+        let Some(proofs) = documents.pop().unwrap().proofs else { continue };
+        for certificate in &proofs.certificates {
+            writeln!(input, "{}", serde_json::json!(certificate.clauses)).unwrap();
+            input.flush().unwrap();
+            let answer = answers.next().unwrap().unwrap();
+            assert_eq!(answer, "unsat", "seed {seed}: {certificate:?}\n{}", drawn.source);
+            count += 1;
+        }
+    }
+    drop(input);
+    assert!(process.wait().unwrap().success());
+    println!("{count} contradictions, no disagreement");
 }
 
 #[test]

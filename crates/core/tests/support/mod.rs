@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests read their settings")]
 
 pub mod lab;
+pub mod python;
 pub mod random_definitions;
 pub mod random_machines;
 pub mod random_oracle;
