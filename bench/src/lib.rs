@@ -6,10 +6,12 @@
 //! | `workload` | the definitions that are run |
 //! | `closed_loop` | W1 to W4: runs a second and their latency at a number of runs at a time |
 //! | `one_run` | W5: one large graph |
+//! | `checking` | V1: the check of a whole file |
 //! | `waiting` | W6: a store full of runs that wait |
 //! | `process` | what the process costs meanwhile |
 //! | `row` | one line of the result |
 
+mod checking;
 mod closed_loop;
 mod one_run;
 mod process;
@@ -92,6 +94,13 @@ pub async fn run(
                     let tasks = scaled(tasks, options.scale);
                     progress(&format!("{workload}, one run of {tasks} tasks"));
                     report(&one_run::measure(options, tasks).await?);
+                }
+            }
+            Workload::V1 => {
+                for tasks in checking::SIZES {
+                    let tasks = scaled(tasks, options.scale);
+                    progress(&format!("{workload}, a definition of {tasks} tasks"));
+                    checking::SHARES.iter().for_each(|it| report(&checking::measure(tasks, *it)));
                 }
             }
             Workload::W6 => {

@@ -23,11 +23,16 @@ pub enum Workload {
     W5,
     /// A million runs that wait for a signal.
     W6,
+    /// The check of definitions of 100 to 100,000 tasks.
+    V1,
 }
 
 impl Workload {
-    pub const ALL: [Workload; 6] =
-        [Workload::W1, Workload::W2, Workload::W3, Workload::W4, Workload::W5, Workload::W6];
+    #[rustfmt::skip]
+    pub const ALL: [Workload; 7] = [
+        Workload::W1, Workload::W2, Workload::W3, Workload::W4, Workload::W5, Workload::W6,
+        Workload::V1,
+    ];
 
     /// Returns the definition, and how many steps a run of it has.
     pub(crate) fn definition(self) -> (String, usize) {
@@ -38,6 +43,7 @@ impl Workload {
             Workload::W4 => layered(1_000, LAYERS),
             Workload::W5 => Workload::large(1_000),
             Workload::W6 => (waiting(), 1),
+            Workload::V1 => (crate::checking::definition(1_000, 100), 1_000),
         }
     }
 
@@ -97,7 +103,7 @@ impl FromStr for Workload {
 
     fn from_str(text: &str) -> Result<Workload, String> {
         let found = Workload::ALL.into_iter().find(|it| it.to_string().eq_ignore_ascii_case(text));
-        found.ok_or_else(|| format!("there is no workload `{text}`: there are W1 to W6"))
+        found.ok_or_else(|| format!("there is no workload `{text}`: there are W1 to W6 and V1"))
     }
 }
 

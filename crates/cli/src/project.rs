@@ -1,9 +1,11 @@
 //! The definitions of a project: files that end in `.surefoot.yaml`, and what stands in them.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use surefoot::core::check::{CheckContext, CheckedDocument, check_source};
 use surefoot::core::limits::{DEFINITION_BYTES_MAX, LARGE_DEFINITION_BYTES_MAX};
+use surefoot::core::source::Problem;
 
 use crate::exit::Exit;
 use crate::failure::{Failure, Result};
@@ -67,9 +69,25 @@ impl Source {
         texts
     }
 
+    /// Returns every problem by place, and what happens step by step where that is known.
+    pub fn problems(&self) -> impl Iterator<Item = (&Problem, &[String])> {
+        self.documents.iter().flat_map(|document| {
+            let findings = document.proofs.iter().flat_map(|it| &it.findings);
+            let traces: HashMap<_, &[String]> =
+                findings.map(|it| (key(&it.problem), it.trace.as_slice())).collect();
+            let trace = move |it: &Problem| traces.get(&key(it)).copied().unwrap_or_default();
+            document.problems.iter().map(move |it| (it, trace(it)))
+        })
+    }
+
     pub fn name(&self) -> String {
         self.path.display().to_string()
     }
+}
+
+/// What tells one problem of a file from another.
+fn key(problem: &Problem) -> (&'static str, u32, &str) {
+    (problem.code, problem.label.span.start, &problem.message)
 }
 
 /// Finds the definitions below a directory, in order of their names.

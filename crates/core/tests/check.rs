@@ -107,6 +107,7 @@ fn known_world() -> CheckContext {
         secrets: Some(vec!["API_KEY".to_owned()]),
         proved_before: false,
         certify: false,
+        clock: None,
     }
 }
 

@@ -48,6 +48,81 @@ fn defects_of_known_machines() {
     check("machines_golden.txt");
 }
 
+/// Whatever the size, there is an answer, perhaps that something is not known.
+#[test]
+fn large_machines_are_answered() {
+    let mut chain = String::from("id: a\ninitial: s0\nvars: {n: 0}\nstates:\n");
+    for at in 0..1_000 {
+        let (next, back) = (at + 1, at / 2);
+        writeln!(
+            chain,
+            "  s{at}: {{on: {{go: s{next}, back: [{{if: vars.n < 9, to: s{back}, set: {{n: '${{{{ vars.n + 1 }}}}'}}}}]}}}}"
+        )
+        .unwrap();
+    }
+    chain.push_str("  s1000: {final: true}\n");
+    let variables: Vec<String> = (0..200).map(|it| format!("v{it}: 0")).collect();
+    let mut counters = format!("id: a\ninitial: s0\nvars: {{{}}}\nstates:\n", variables.join(", "));
+    for at in 0..60 {
+        let next = (at + 1) % 60;
+        writeln!(
+            counters,
+            "  s{at}: {{on: {{go: [{{if: vars.v{at} < 100, to: s{next}, set: {{v{at}: '${{{{ vars.v{at} + 1 }}}}'}}}}, {{to: end}}]}}}}"
+        )
+        .unwrap();
+    }
+    counters.push_str("  end: {final: true}\n");
+    let guards: Vec<String> =
+        (0..1_000).map(|it| format!("{{if: event.k{it} > {it}, to: end}}")).collect();
+    let guards = format!(
+        "id: a\ninitial: s0\nstates:\n  s0: {{on: {{go: [{}]}}}}\n  end: {{final: true}}\n",
+        guards.join(", ")
+    );
+    let same: Vec<String> =
+        (0..150).map(|it| format!("{{if: 'event.a + event.b > {it}', to: end}}")).collect();
+    let same = format!(
+        "id: a\ninitial: s0\nstates:\n  s0: {{on: {{go: [{}]}}}}\n  end: {{final: true}}\n",
+        same.join(", ")
+    );
+    let long: Vec<String> = (0..700).map(|it| format!("event.k != {it}")).collect();
+    let long = format!(
+        "id: a\ninitial: s0\nstates:\n  s0: {{on: {{go: [{{if: '{}', to: end}}]}}}}\n  end: {{final: true}}\n",
+        long.join(" && ")
+    );
+    for source in [guards, same, long, counters, chain] {
+        let checked = check_source(source.as_bytes(), &CheckContext::default()).remove(0);
+        assert!(checked.plan.is_some(), "{:?}", checked.problems.first());
+        let proofs = checked.proofs.unwrap();
+        assert!(proofs.proofs.iter().any(|it| it.property == Property::Termination
+            || matches!(it.verdict, Verdict::Proved { .. })));
+    }
+}
+
+#[test]
+fn a_state_says_when_it_is_entered() {
+    let source = "id: a\ninitial: draft\nstates:\n  draft: {on: {submit: [{if: event.ready, to: \
+                  review}]}}\n  review: {uses: look, next: done, on: {failed: draft}}\n  done: \
+                  {final: true}\n";
+    let checked = check_source(source.as_bytes(), &CheckContext::default()).remove(0);
+    let entered = &checked.proofs.unwrap().entered;
+    let expected = [
+        ("draft", "`draft` is entered at the start, or from `review` when its work fails (L5)"),
+        (
+            "review",
+            "`review` is entered from `draft` on `submit` if `event.ready` (L4); for example: \
+             submit {\"ready\":true} → review (L5)",
+        ),
+        (
+            "done",
+            "`done` is entered from `review` when its work is done (L5); for example: submit \
+             {\"ready\":true} → review (L5), review done → done (L6)",
+        ),
+    ];
+    for (state, text) in expected {
+        assert_eq!(entered[state], text);
+    }
+}
+
 #[test]
 fn good_machines_have_no_findings() {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
@@ -56,7 +131,7 @@ fn good_machines_have_no_findings() {
     assert!(files.len() > 8, "the definitions are not where they were");
     for file in files {
         let source = std::fs::read(&file).unwrap();
-        if !String::from_utf8_lossy(&source).contains("states:") {
+        if !String::from_utf8_lossy(&source).lines().any(|it| it.starts_with("initial:")) {
             continue;
         }
         for document in check_source(&source, &CheckContext::default()) {
@@ -110,7 +185,8 @@ fn describe(source: &str, checked: &CheckedDocument) -> String {
         format!("{line}:{column}")
     };
     let mut text = String::new();
-    for it in &checked.problems {
+    // What tasks do outside has its own cases.
+    for it in checked.problems.iter().filter(|it| it.code < "SF2300") {
         let severity = format!("{:?}", it.severity).to_lowercase();
         let at = place(it.label.span.start);
         writeln!(text, "{at} {severity} {}: {}", it.code, it.message).unwrap();

@@ -20,19 +20,38 @@ pub struct Init {
 
 /// Checks definitions and reports every problem of every file.
 ///
-/// Without files, every *.surefoot.yaml below the current directory is checked. A *.bpmn (BPMN 2.0)
-/// or *.pnml file is proved able to end, or refuted by a run. Exits with 3 if a definition is rejected.
+/// Without files, every *.surefoot.yaml below the current directory is checked. What can be wrong in
+/// some execution is shown with the steps that lead there. A *.bpmn (BPMN 2.0) or *.pnml file is
+/// proved able to end, or refuted by a run. Exits with 3 if a definition is rejected.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  surefoot check order.surefoot.yaml --graph ascii")]
+#[command(after_help = "Examples:\n  \
+    surefoot check order.surefoot.yaml --prove\n  \
+    surefoot check order.surefoot.yaml --explain pay\n  \
+    surefoot check order.surefoot.yaml --against 1.0.0\n  \
+    surefoot check --format sarif > surefoot.sarif")]
 pub struct Check {
     pub files: Vec<PathBuf>,
-    /// Takes warnings for errors.
+    /// Takes warnings for errors; with --prove also what could not be proved.
     #[arg(long)]
     pub strict: bool,
     /// How problems are written.
     #[arg(long, default_value = "human")]
     pub format: Report,
-    /// Draws the definitions as well.
+    /// Lists every property: proved, refuted or unknown, with bounds and assumptions.
+    #[arg(long)]
+    pub prove: bool,
+    /// Says in words when a task or state runs, and what its failure does.
+    #[arg(long, value_name = "TASK")]
+    pub explain: Option<String>,
+    /// Compares with an older definition: a file, or a version in the project's store. Says for each
+    /// task and state whether runs that stand there could go on with this one.
+    #[arg(long, value_name = "VERSION|FILE")]
+    pub against: Option<String>,
+    /// Writes each execution that refutes something to a file that `run --replay-counterexample`
+    /// takes.
+    #[arg(long, value_name = "DIR")]
+    pub save_counterexamples: Option<PathBuf>,
+    /// Draws the definitions as well, with marks on what was refuted.
     #[arg(long, value_name = "PICTURE")]
     pub graph: Option<Picture>,
     /// Allows definitions of generated size: 64 MiB, 100,000 tasks.
@@ -44,6 +63,8 @@ pub struct Check {
 pub enum Report {
     Human,
     Json,
+    /// SARIF 2.1.0, for code scanning and editors.
+    Sarif,
     /// Annotations of a GitHub workflow.
     Github,
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use surefoot::core::check::CheckContext;
+use surefoot::core::check::{CheckContext, CheckedDocument};
 use surefoot::core::plan::Plan;
 use surefoot::draw::{self, Diagram, Statuses};
 
@@ -26,12 +26,25 @@ pub fn picture(session: &Session, plan: &Plan, format: Picture) -> String {
 }
 
 pub fn painted(session: &Session, plan: &Plan, statuses: &Statuses, format: Picture) -> String {
-    let diagram = Diagram::of(plan);
+    written(session, &Diagram::of(plan), statuses, format)
+}
+
+/// Draws what the verifier found as well. Nothing is drawn if errors left no plan to draw.
+pub fn found(session: &Session, document: &CheckedDocument, format: Picture) -> String {
+    let Some(plan) = &document.draft else { return String::new() };
+    let mut diagram = Diagram::of(plan);
+    if let Some(proofs) = &document.proofs {
+        diagram.mark(proofs);
+    }
+    written(session, &diagram, &Statuses::new(), format)
+}
+
+fn written(session: &Session, diagram: &Diagram, statuses: &Statuses, format: Picture) -> String {
     match format {
-        Picture::Ascii => draw::ascii(&diagram, statuses, session.output.width),
-        Picture::Mermaid => draw::mermaid(&diagram, statuses),
-        Picture::Dot => draw::dot(&diagram, statuses),
-        Picture::Svg => draw::svg(&diagram, statuses),
+        Picture::Ascii => draw::ascii(diagram, statuses, session.output.width),
+        Picture::Mermaid => draw::mermaid(diagram, statuses),
+        Picture::Dot => draw::dot(diagram, statuses),
+        Picture::Svg => draw::svg(diagram, statuses),
     }
 }
 
@@ -61,13 +74,11 @@ pub fn plan_in(session: &Session, source: &Source, workflow: Option<&str>) -> Re
 
 /// Says what is wrong with a definition that is to be used.
 pub fn reject_errors(session: &Session, source: &Source) -> Result<()> {
-    let all: Vec<_> = super::check::problems(source).cloned().collect();
-    if !all.iter().any(surefoot::core::source::Problem::is_error) {
+    let errors = source.problems().filter(|it| it.0.is_error()).count();
+    if errors == 0 {
         return Ok(());
     }
-    let text = problem::draw(&all, &source.bytes, &source.name(), session.output.width);
-    session.output.say(text.trim_end());
-    let errors = all.iter().filter(|it| it.is_error()).count();
+    session.output.say(problem::draw(source, session.output.width).trim_end());
     Err(Failure::new(
         Exit::Rejected,
         "SF5002",

@@ -40,8 +40,14 @@ pub fn check(path: &Path) -> Result<Checked> {
             }
         }
     }
-    let document =
-        CheckedDocument { definition: None, plan: None, problems, proofs: None, hash: None };
+    let document = CheckedDocument {
+        definition: None,
+        plan: None,
+        draft: None,
+        problems,
+        proofs: None,
+        hash: None,
+    };
     let source = Source { path: path.to_owned(), bytes, documents: vec![document] };
     Ok(Checked { source, proved })
 }

@@ -18,28 +18,49 @@ const NO_COUNTEREXAMPLE: &str = "SF5049";
 
 /// Executes the counterexample and says whether the expected thing happened.
 pub fn replay(session: &Session, source: &Source, file: &Path) -> Result<Exit> {
-    super::graph::reject_errors(session, source)?;
     let read = Counterexample::read(&input::read(file)?);
     let counterexample = read.map_err(|error| useless(file, &error.to_string()))?;
+    let mut refused = source.documents.iter().filter(|it| it.plan.is_none());
+    if let Some(draft) =
+        refused.find_map(|it| it.draft.as_ref().filter(|it| it.workflow == counterexample.workflow))
+    {
+        // No engine takes it, and that is what the counterexample is about.
+        return match draft.replay(&counterexample) {
+            Ok(trace) => tell(session, &counterexample, Some(&trace), Ok(())),
+            Err(mismatch) => not_reproduced(session, file, &counterexample, &mismatch),
+        };
+    }
+    super::graph::reject_errors(session, source)?;
     let replayed = wait(async { Ok(testkit::replay(&source.texts(), &counterexample).await) })?;
     match replayed {
         Ok(Replayed { trace, is_reproduced }) => {
             let outcome = if is_reproduced { Ok(()) } else { Err("it did not happen".to_owned()) };
             tell(session, &counterexample, Some(&trace), outcome)
         }
-        Err(ReplayError::Mismatch(mismatch)) => match &*mismatch {
-            Mismatch::NotFollowed { trace, .. } | Mismatch::NotReproduced { trace, .. } => {
-                tell(session, &counterexample, Some(trace), Err(mismatch.to_string()))
-            }
-            Mismatch::Workflow { .. } | Mismatch::Definition { .. } | Mismatch::Input(_) => {
-                Err(useless(file, &mismatch.to_string()))
-            }
-        },
+        Err(ReplayError::Mismatch(mismatch)) => {
+            not_reproduced(session, file, &counterexample, &mismatch)
+        }
         Err(error @ ReplayError::NotFollowed { .. }) => {
             tell(session, &counterexample, None, Err(error.to_string()))
         }
         Err(error @ (ReplayError::NoPlan(_) | ReplayError::Engine(_))) => {
             Err(useless(file, &error.to_string()))
+        }
+    }
+}
+
+fn not_reproduced(
+    session: &Session,
+    file: &Path,
+    counterexample: &Counterexample,
+    mismatch: &Mismatch,
+) -> Result<Exit> {
+    match mismatch {
+        Mismatch::NotFollowed { trace, .. } | Mismatch::NotReproduced { trace, .. } => {
+            tell(session, counterexample, Some(trace), Err(mismatch.to_string()))
+        }
+        Mismatch::Workflow { .. } | Mismatch::Definition { .. } | Mismatch::Input(_) => {
+            Err(useless(file, &mismatch.to_string()))
         }
     }
 }

@@ -9,7 +9,7 @@ pub const HELP: Style = AnsiColor::Cyan.on_default();
 pub const HEADING: Style = Style::new().bold();
 pub const NAME: Style = AnsiColor::Cyan.on_default();
 pub const SOFT: Style = Style::new().dimmed();
-const GOOD: Style = AnsiColor::Green.on_default();
+pub const GOOD: Style = AnsiColor::Green.on_default();
 const BUSY: Style = AnsiColor::Blue.on_default();
 const WAITS: Style = AnsiColor::Magenta.on_default();
 

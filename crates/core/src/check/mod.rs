@@ -34,8 +34,9 @@ use crate::ids::Digest;
 use crate::parse::parse;
 use crate::plan::Plan;
 use crate::schema::Schema;
+use crate::simulate::{self, Counterexample, Mismatch, Trace};
 use crate::source::{self, Node, Problem, ReadOptions};
-use crate::verify::{Proofs, Subject, verify};
+use crate::verify::{Clock, Proofs, Subject, verify};
 
 pub(crate) use digraph::{Components, shortest_cycle};
 pub(crate) use outline::{Outline, Role, Shape};
@@ -62,6 +63,8 @@ pub struct CheckContext {
     /// Leaves out the proofs: a definition that a store gives back was proved when it was put
     /// there, and is not held to what a newer verifier finds.
     pub proved_before: bool,
+    /// Tells how long the proofs took, for whoever wants to know.
+    pub clock: Option<Clock>,
     /// Keeps what shows that something never happens, for others to check.
     pub certify: bool,
 }
@@ -99,14 +102,42 @@ impl Origin<'_> {
     }
 }
 
+/// The plan of a definition whose names and types are in order, whatever the proofs say: to be
+/// looked at, and not to be run.
+#[derive(Clone, Debug)]
+pub struct Draft(Arc<Plan>);
+
+impl Draft {
+    /// Executes a counterexample over the deciders alone.
+    pub fn replay(&self, counterexample: &Counterexample) -> Result<Trace, Mismatch> {
+        simulate::replay(&self.0, counterexample)
+    }
+}
+
+impl std::ops::Deref for Draft {
+    type Target = Plan;
+
+    fn deref(&self) -> &Plan {
+        &self.0
+    }
+}
+
 #[derive(Debug)]
 pub struct Checked {
     /// None if a problem is an error.
     pub plan: Option<Arc<Plan>>,
     /// All problems at once, by place.
     pub problems: Vec<Problem>,
-    /// None if a problem kept the plan from being made, or no proof was asked for.
+    /// None if a problem kept the plan from being made.
+    pub draft: Option<Draft>,
+    /// None if there is no draft, or no proof was asked for.
     pub proofs: Option<Arc<Proofs>>,
+}
+
+impl Checked {
+    fn rejected(problems: Vec<Problem>) -> Checked {
+        Checked { plan: None, problems, draft: None, proofs: None }
+    }
 }
 
 /// One document of a source.
@@ -118,6 +149,7 @@ pub struct CheckedDocument {
     pub plan: Option<Arc<Plan>>,
     /// All problems at once, by place.
     pub problems: Vec<Problem>,
+    pub draft: Option<Draft>,
     pub proofs: Option<Arc<Proofs>>,
     /// Hash of the canonical JSON; None if there is no document at all.
     pub hash: Option<Digest>,
@@ -133,6 +165,7 @@ pub fn check_source(source: &[u8], context: &CheckContext) -> Vec<CheckedDocumen
             definition: None,
             plan: None,
             problems,
+            draft: None,
             proofs: None,
             hash: None,
         }];
@@ -156,12 +189,13 @@ fn document(
 ) -> CheckedDocument {
     let (definition, found) = parse(origin.root, options);
     problems.extend(found);
-    let (mut plan, mut proofs) = (None, None);
-    if let Some(definition) = &definition {
-        Checked { plan, problems, proofs } = check_further(definition, &origin, context, problems);
-    }
+    let checked = match &definition {
+        Some(definition) => check_further(definition, &origin, context, problems),
+        None => Checked::rejected(problems),
+    };
+    let Checked { plan, mut problems, draft, proofs } = checked;
     sort(&mut problems);
-    CheckedDocument { definition, plan, problems, proofs, hash: Some(origin.hash()) }
+    CheckedDocument { definition, plan, problems, draft, proofs, hash: Some(origin.hash()) }
 }
 
 /// Checks a definition in which [`parse`] found no error, and makes its plan.
@@ -188,18 +222,20 @@ fn check_further(
     let input = input_schema(definition, origin, &mut problems);
     sort(&mut problems);
     if problems.iter().any(Problem::is_error) {
-        return Checked { plan: None, problems, proofs: None };
+        return Checked::rejected(problems);
     }
     let plan = Arc::new(build::plan(definition, &outline, input, origin));
+    let draft = Some(Draft(plan.clone()));
     if context.proved_before {
-        return Checked { plan: Some(plan), problems, proofs: None };
+        return Checked { plan: Some(plan), problems, draft, proofs: None };
     }
     let subject = Subject { definition, outline: &outline, plan: &plan, scopes: &scopes, context };
     let proofs = verify(&subject);
     problems.extend(proofs.findings.iter().map(|it| it.problem.clone()));
     sort(&mut problems);
     let is_sound = !problems.iter().any(Problem::is_error);
-    Checked { plan: is_sound.then_some(plan), problems, proofs: Some(Arc::new(proofs)) }
+    let plan = is_sound.then_some(plan);
+    Checked { plan, problems, draft, proofs: Some(Arc::new(proofs)) }
 }
 
 fn input_schema(

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::{Value, json};
+
 use super::certificate::Certificate;
 use super::property::Property;
+use super::watch::Stage;
 use crate::simulate::Counterexample;
 use crate::source::Problem;
 
@@ -66,6 +69,8 @@ pub struct Proofs {
     pub certificates: Vec<Certificate>,
     /// When each state of a machine is entered, in words, by its path.
     pub entered: BTreeMap<String, String>,
+    /// What was done one after the other; empty unless a clock was lent.
+    pub stages: Vec<Stage>,
 }
 
 impl Proofs {
@@ -94,6 +99,17 @@ impl Proofs {
         self.findings.push(finding);
     }
 
+    /// Notes that a property does not hold, for the reason that an earlier finding gives.
+    pub fn refute_as_well(
+        &mut self,
+        property: Property,
+        subject: impl Into<String>,
+        finding: usize,
+    ) {
+        let verdict = Verdict::Refuted { finding };
+        self.proofs.push(Proof { property, subject: subject.into(), verdict });
+    }
+
     /// Notes that it could not be told whether a property holds.
     pub fn leave_open(
         &mut self,
@@ -105,11 +121,40 @@ impl Proofs {
         self.proofs.push(Proof { property, subject: subject.into(), verdict });
     }
 
+    /// Writes the answers for machines, in the order in which they were found.
+    pub fn to_json(&self) -> Value {
+        self.proofs.iter().map(|it| self.answer(it)).collect()
+    }
+
+    fn answer(&self, proof: &Proof) -> Value {
+        let mut value = json!({
+            "property": proof.property, "code": proof.property.code(), "subject": proof.subject,
+        });
+        let (verdict, more) = match &proof.verdict {
+            Verdict::Proved { assuming, bound } => {
+                ("proved", json!({"assuming": assuming, "bound": bound}))
+            }
+            Verdict::Refuted { finding } => {
+                let finding = self.findings.get(*finding);
+                let reason = finding.map(|it| &it.problem.message);
+                let trace = finding.map(|it| &it.trace);
+                ("refuted", json!({"reason": reason, "trace": trace}))
+            }
+            Verdict::Unknown { reason } => ("unknown", json!({"reason": reason})),
+        };
+        value["verdict"] = json!(verdict);
+        if let (Value::Object(value), Value::Object(more)) = (&mut value, more) {
+            value.extend(more);
+        }
+        value
+    }
+
     /// Adds what another part found out.
     pub fn extend(&mut self, other: Proofs) {
         let before = self.findings.len();
         self.entered.extend(other.entered);
         self.findings.extend(other.findings);
+        self.stages.extend(other.stages);
         self.certificates.extend(other.certificates);
         self.proofs.extend(other.proofs.into_iter().map(|mut it| {
             if let Verdict::Refuted { finding } = &mut it.verdict {

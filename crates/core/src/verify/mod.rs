@@ -14,10 +14,13 @@
 //! | `machine` | states and transitions: what is entered, what ends, what is read |
 //! | `effects` | what tasks do outside: races, retries, sagas, deadlines, secrets |
 //! | `upgrade` | where runs of an older version can go on with a newer one |
+//! | `explain` | when a task runs and what its failure does, in words |
+//! | `watch` | how long each part took |
 
 mod certificate;
 mod confirm;
 mod effects;
+mod explain;
 mod finding;
 mod flow;
 pub mod guard;
@@ -26,20 +29,28 @@ mod property;
 mod sample;
 mod subject;
 pub mod upgrade;
+mod watch;
 
 pub use certificate::{Certificate, Invalid};
+pub use explain::{Section, explain};
 pub use finding::{Answer, Finding, Proof, Proofs, Verdict};
 pub use property::Property;
 pub(crate) use subject::Subject;
+use watch::Watch;
+pub use watch::{Clock, Stage};
 
 /// Asks every property of a plan.
 pub(crate) fn verify(subject: &Subject<'_>) -> Proofs {
     let mut proofs = Proofs::default();
+    let mut watch = Watch::start(subject.context.clock);
     let machines = machine::Machines::new(subject);
     let flow = flow::Flow::new(subject);
     flow::verify(subject, &flow, &mut proofs);
+    watch.lap("graphs", &mut proofs);
     machine::verify(subject, &machines, &mut proofs);
+    watch.lap("machines", &mut proofs);
     effects::verify(subject, &flow, &mut proofs);
+    watch.lap("effects", &mut proofs);
     proofs.certificates = flow.certificates();
     proofs
 }

@@ -35,6 +35,11 @@ pub fn ascii(diagram: &Diagram, statuses: &Statuses, width: usize) -> String {
             None => out.push_str(&listing::waves(level, statuses, width)),
         }
     }
+    for clash in &diagram.clashes {
+        let (a, b) = &clash.between;
+        let line = format!("✗ {a} and {b}: {} {}", clash.code, clash.message);
+        out.push_str(&(listing::cut(&line, width) + "\n"));
+    }
     out
 }
 
@@ -70,7 +75,7 @@ fn boxed(vertex: &Vertex, statuses: &Statuses) -> Canvas {
 fn labelled(vertex: &Vertex, status: Option<TaskStatus>) -> String {
     match status {
         Some(status) => format!("{} {}", sign(status), vertex.label),
-        None => vertex.label.clone(),
+        None => vertex.label.clone() + &vertex.mark.note(),
     }
 }
 

@@ -5,12 +5,16 @@ use surefoot_core::plan::{
     CompositeId, CompositeKind, NodeId, Plan, ROOT, StatePlan, TaskPlan, TransitionPlan, WorkPlan,
 };
 
+use super::marks::{Clash, Mark};
+
 /// The picture of a whole plan, before anything has a place.
 #[derive(Clone, Debug)]
 pub struct Diagram {
     pub title: String,
     /// The body, and then what runs at the end. The name of the body is empty.
     pub sections: Vec<(&'static str, Level)>,
+    /// What must not run side by side, and may.
+    pub clashes: Vec<Clash>,
 }
 
 /// One composite: a graph or a machine.
@@ -29,6 +33,7 @@ pub struct Vertex {
     /// What is done there and how: `http`, `approval · if …`.
     pub detail: String,
     pub shape: Shape,
+    pub mark: Mark,
     pub inner: Option<Level>,
 }
 
@@ -61,6 +66,7 @@ impl Diagram {
         Diagram {
             title: format!("{} {}", plan.workflow, plan.version),
             sections: sections.map(|(name, id)| (name, level(plan, id))).collect(),
+            clashes: Vec::new(),
         }
     }
 
@@ -123,7 +129,8 @@ fn vertex(plan: &Plan, id: NodeId, is_initial: bool) -> Vertex {
         WorkPlan::Composite(inner) => Some(level(plan, *inner)),
         WorkPlan::Nothing | WorkPlan::Uses { .. } => None,
     };
-    Vertex { path: plan.path(id), label: task.id.to_string(), detail: detail(task), shape, inner }
+    let (path, label, detail) = (plan.path(id), task.id.to_string(), detail(task));
+    Vertex { path, label, detail, shape, mark: Mark::default(), inner }
 }
 
 fn detail(task: &TaskPlan) -> String {

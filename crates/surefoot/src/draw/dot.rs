@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use super::Statuses;
 use super::diagram::{Diagram, Edge, Level, Shape, Vertex};
+use super::marks::Mark;
+use super::svg::WRONG;
 
 pub fn dot(diagram: &Diagram, statuses: &Statuses) -> String {
     let mut out = format!(
@@ -26,6 +28,13 @@ pub fn dot(diagram: &Diagram, statuses: &Statuses) -> String {
             out.push_str("  }\n");
         }
     }
+    for (clash, a, b) in diagram.clashing() {
+        let (a, b, code) = (quoted(anchor(a)), quoted(anchor(b)), quoted(clash.code));
+        let _ = writeln!(
+            out,
+            "  {a} -> {b} [dir=none, constraint=false, style=dashed, color=\"{WRONG}\", fontcolor=\"{WRONG}\", label={code}];"
+        );
+    }
     out.push_str("}\n");
     out
 }
@@ -36,7 +45,8 @@ fn write_level(out: &mut String, level: &Level, statuses: &Statuses, depth: usiz
         match &vertex.inner {
             Some(inner) if !inner.is_empty() => {
                 let cluster = quoted(&format!("cluster_{section}{}", vertex.path));
-                let _ = writeln!(out, "{indent}subgraph {cluster} {{ label={};", label(vertex));
+                let _ = write!(out, "{indent}subgraph {cluster} {{ label={};", label(vertex));
+                let _ = writeln!(out, "{}", cluster_mark(&vertex.mark));
                 write_level(out, inner, statuses, depth + 1, section);
                 let _ = writeln!(out, "{indent}}}");
             }
@@ -45,7 +55,8 @@ fn write_level(out: &mut String, level: &Level, statuses: &Statuses, depth: usiz
                 let fill = fill.map_or_else(String::new, |it| format!(", fillcolor=\"{it}\""));
                 let shape = shape(vertex.shape);
                 let (path, label) = (quoted(&vertex.path), label(vertex));
-                let _ = writeln!(out, "{indent}{path} [label={label}{shape}{fill}];");
+                let mark = box_mark(&vertex.mark);
+                let _ = writeln!(out, "{indent}{path} [label={label}{shape}{fill}{mark}];");
             }
         }
     }
@@ -83,6 +94,22 @@ fn anchor(vertex: &Vertex) -> &str {
     }
 }
 
+fn box_mark(mark: &Mark) -> String {
+    match (mark.is_dead, mark.codes.is_empty()) {
+        (true, _) => ", style=\"rounded,dashed\", fontcolor=gray40".to_owned(),
+        (false, true) => String::new(),
+        (false, false) => format!(", color=\"{WRONG}\", penwidth=2"),
+    }
+}
+
+fn cluster_mark(mark: &Mark) -> String {
+    match (mark.is_dead, mark.codes.is_empty()) {
+        (true, _) => " style=dashed;".to_owned(),
+        (false, true) => String::new(),
+        (false, false) => format!(" color=\"{WRONG}\";"),
+    }
+}
+
 fn shape(shape: Shape) -> &'static str {
     match shape {
         Shape::Task => "",
@@ -94,10 +121,11 @@ fn shape(shape: Shape) -> &'static str {
 }
 
 fn label(vertex: &Vertex) -> String {
+    let name = format!("{}{}", vertex.label, vertex.mark.note());
     if vertex.detail.is_empty() {
-        return quoted(&vertex.label);
+        return quoted(&name);
     }
-    quoted(&format!("{}\n{}", vertex.label, vertex.detail))
+    quoted(&format!("{name}\n{}", vertex.detail))
 }
 
 fn quoted(text: &str) -> String {

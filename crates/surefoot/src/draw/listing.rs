@@ -99,7 +99,7 @@ pub fn states(level: &Level, statuses: &Statuses) -> Vec<String> {
 fn name(vertex: &Vertex, statuses: &Statuses) -> String {
     match statuses.get(&vertex.path) {
         Some(status) => format!("{} {} {status}", sign(*status), vertex.label),
-        None => vertex.label.clone(),
+        None => vertex.label.clone() + &vertex.mark.note(),
     }
 }
 

@@ -1,18 +1,23 @@
 //! Mermaid: pictures in READMEs and merge requests.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use surefoot_core::run::TaskStatus;
 
 use super::Statuses;
 use super::diagram::{Diagram, Level, Shape, Vertex};
+use super::marks::Mark;
+use super::svg::WRONG;
 
 /// Writes a flowchart for graphs, a state diagram if the whole plan is one flat machine.
 pub fn mermaid(diagram: &Diagram, statuses: &Statuses) -> String {
-    let mut writer = Writer { out: String::new(), statuses, ids: 0 };
+    let mut writer =
+        Writer { out: String::new(), statuses, ids: 0, links: 0, marked: BTreeMap::new() };
     let body = diagram.sections.first().map(|(_, level)| level);
     match body {
         Some(level) if level.is_machine && diagram.sections.len() == 1 && is_flat(level) => {
+            // Only one state is entered at a time, so there are no clashes to draw.
             writer.states(level);
         }
         _ => {
@@ -20,9 +25,11 @@ pub fn mermaid(diagram: &Diagram, statuses: &Statuses) -> String {
             for (name, level) in &diagram.sections {
                 writer.section(name, level);
             }
+            writer.clashes(diagram);
             writer.classes();
         }
     }
+    writer.marks();
     writer.out
 }
 
@@ -35,6 +42,10 @@ struct Writer<'a> {
     statuses: &'a Statuses,
     /// Boxes so far: each gets a number, for Mermaid reserves words such as `end`.
     ids: usize,
+    /// Arrows so far: styles name them by number.
+    links: usize,
+    /// The boxes of paths that are marked, and what with.
+    marked: BTreeMap<String, (String, Mark)>,
 }
 
 impl Writer<'_> {
@@ -60,6 +71,7 @@ impl Writer<'_> {
         for vertex in &level.vertices {
             let id = self.next();
             ids.push(id);
+            self.note(vertex, format!("n{id}"));
             match &vertex.inner {
                 Some(inner) => {
                     let _ = writeln!(self.out, "{indent}subgraph n{id} [\"{}\"]", text(vertex));
@@ -83,12 +95,47 @@ impl Writer<'_> {
                 format!("|\"{}\"|", escaped(&edge.label))
             };
             let _ = writeln!(self.out, "{indent}n{from} -->{label} n{to}");
+            self.links += 1;
+        }
+    }
+
+    fn note(&mut self, vertex: &Vertex, id: String) {
+        if vertex.mark != Mark::default() {
+            self.marked.insert(vertex.path.clone(), (id, vertex.mark.clone()));
+        }
+    }
+
+    fn clashes(&mut self, diagram: &Diagram) {
+        for clash in &diagram.clashes {
+            let id = |path: &str| self.marked.get(path).map(|it| &it.0);
+            let (Some(a), Some(b)) = (id(&clash.between.0), id(&clash.between.1)) else { continue };
+            let _ = writeln!(self.out, "  {a} -.-|\"{}\"| {b}", clash.code);
+            let _ = writeln!(self.out, "  linkStyle {} stroke:{WRONG},color:{WRONG}", self.links);
+            self.links += 1;
+        }
+    }
+
+    fn marks(&mut self) {
+        let of = |wanted: fn(&Mark) -> bool| -> Vec<&str> {
+            let all = self.marked.values().filter(|it| wanted(&it.1));
+            all.map(|it| it.0.as_str()).collect()
+        };
+        let dead = of(|it| it.is_dead);
+        let wrong = of(|it| !it.is_dead && !it.codes.is_empty());
+        let styles = [
+            ("dead", dead, "stroke-dasharray:5 4".to_owned()),
+            ("wrong", wrong, format!("stroke:{WRONG},stroke-width:2px")),
+        ];
+        for (class, ids, style) in styles.iter().filter(|it| !it.1.is_empty()) {
+            let _ = writeln!(self.out, "  classDef {class} {style}");
+            let _ = writeln!(self.out, "  class {} {class}", ids.join(","));
         }
     }
 
     fn states(&mut self, level: &Level) {
         self.out.push_str("stateDiagram-v2\n");
         for (at, vertex) in level.vertices.iter().enumerate() {
+            self.note(vertex, format!("s{at}"));
             let _ = writeln!(self.out, "  state \"{}\" as s{at}", text(vertex));
             if vertex.shape == Shape::InitialState {
                 let _ = writeln!(self.out, "  [*] --> s{at}");
@@ -130,7 +177,7 @@ fn brackets(shape: Shape) -> (&'static str, &'static str) {
 }
 
 fn text(vertex: &Vertex) -> String {
-    let label = escaped(&vertex.label);
+    let label = escaped(&vertex.label) + &vertex.mark.note();
     if vertex.detail.is_empty() {
         return label;
     }

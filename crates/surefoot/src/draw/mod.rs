@@ -4,6 +4,7 @@
 //! | file | answers |
 //! |---|---|
 //! | `diagram` | what is drawn: boxes, boxes in boxes, arrows |
+//! | `marks` | what the verifier found |
 //! | `layers`, `order`, `place` | where it goes |
 //! | `ascii` (with `canvas`, `channel`), `listing` | as text, and as text when there is no room |
 //! | `mermaid`, `dot`, `svg` | as pictures |
@@ -15,6 +16,7 @@ mod diagram;
 mod dot;
 mod layers;
 mod listing;
+mod marks;
 mod mermaid;
 mod order;
 mod place;
@@ -27,6 +29,7 @@ use surefoot_core::run::TaskStatus;
 pub use ascii::{WIDTH_MIN, ascii};
 pub use diagram::{Diagram, Edge, Level, Shape, Vertex};
 pub use dot::dot;
+pub use marks::{Clash, Mark};
 pub use mermaid::mermaid;
 pub use svg::svg;
 

@@ -1,5 +1,6 @@
 //! SVG that needs nothing else: styles inside, light and dark, titles for those who cannot see it.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use surefoot_core::run::TaskStatus;
@@ -16,9 +17,14 @@ const PADDING: f64 = 12.0;
 const BOX_WIDTH_MIN: f64 = 72.0;
 const MARGIN: f64 = 16.0;
 const DETAIL_LEN_MAX: usize = 44;
+/// How far the arc of a clash bends down.
+const CLASH_BEND: f64 = 26.0;
 const GRAPH: Spacing = Spacing { beside: 28.0, between: 44.0, bend: 10.0 };
 /// Machines have words on their arrows.
 const MACHINE: Spacing = Spacing { beside: 90.0, between: 72.0, bend: 60.0 };
+
+/// The colour of what the verifier refuted.
+pub const WRONG: &str = "#b8281c";
 
 const STYLE: &str = "
 svg{font-family:system-ui,sans-serif;--paper:#fff;--ink:#1a1a1a;--soft:#5c6370;--line:#8a919e;--box:#f6f7f9}
@@ -28,6 +34,8 @@ svg{font-family:system-ui,sans-serif;--paper:#fff;--ink:#1a1a1a;--soft:#5c6370;-
 .label{fill:var(--ink);font-size:13px;font-weight:600}.detail{fill:var(--soft);font-size:11px}
 .way{fill:none;stroke:var(--line);stroke-width:1.4}.head{fill:var(--line)}
 .on{fill:var(--soft);font-size:11px;paint-order:stroke;stroke:var(--paper);stroke-width:4px}
+.dead>.box{stroke-dasharray:5 4}.dead>.label{fill:var(--soft)}.wrong>.box{stroke:#b8281c;stroke-width:2}
+.clash{fill:none;stroke:#b8281c;stroke-width:1.6;stroke-dasharray:3 3}
 ";
 
 /// Returns a light fill and a strong line for a status; both keep dark text readable.
@@ -65,6 +73,7 @@ pub fn svg(diagram: &Diagram, statuses: &Statuses) -> String {
         status_style(statuses),
     );
     let mut y = MARGIN;
+    let mut places = BTreeMap::new();
     for (name, block) in blocks {
         if !name.is_empty() {
             let _ = writeln!(
@@ -75,10 +84,43 @@ pub fn svg(diagram: &Diagram, statuses: &Statuses) -> String {
             y += heading(name);
         }
         let _ = writeln!(out, "<g transform=\"translate({MARGIN} {y:.1})\">{}</g>", block.content);
+        let corner = Point { x: MARGIN, y };
+        places.extend(block.places.into_iter().map(|(path, it)| (path, moved(it, corner))));
         y += block.size.height + MARGIN;
     }
+    clashes(&mut out, diagram, &places);
     out.push_str("</svg>\n");
     out
+}
+
+/// Arcs between boxes that must not run side by side, wherever they are nested.
+fn clashes(out: &mut String, diagram: &Diagram, places: &BTreeMap<String, Point>) {
+    for clash in &diagram.clashes {
+        let place = |path: &str| places.get(path).copied();
+        let (Some(a), Some(b)) = (place(&clash.between.0), place(&clash.between.1)) else {
+            continue;
+        };
+        let middle = Point { x: (a.x + b.x) / 2.0, y: (a.y + b.y) / 2.0 + CLASH_BEND };
+        let _ = writeln!(
+            out,
+            "<path class=\"clash\" d=\"M{:.1} {:.1}Q{:.1} {:.1} {:.1} {:.1}\"><title>{}</title></path>\
+             <text class=\"on\" text-anchor=\"middle\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
+            a.x,
+            a.y,
+            middle.x,
+            middle.y,
+            b.x,
+            b.y,
+            escaped(&clash.message),
+            middle.x,
+            middle.y - CLASH_BEND / 2.0,
+            clash.code
+        );
+    }
+}
+
+fn moved(point: Point, by: Point) -> Point {
+    Point { x: point.x + by.x, y: point.y + by.y }
 }
 
 fn status_style(statuses: &Statuses) -> String {
@@ -96,6 +138,8 @@ fn status_style(statuses: &Statuses) -> String {
 struct Block {
     size: Size,
     content: String,
+    /// Where the boxes of clashes end below, by path.
+    places: BTreeMap<String, Point>,
 }
 
 fn block(level: &Level, statuses: &Statuses) -> Block {
@@ -112,14 +156,26 @@ fn block(level: &Level, statuses: &Statuses) -> Block {
     for (edge, route) in level.edges.iter().zip(&plan.routes) {
         arrow(&mut content, edge, route);
     }
+    let mut places = BTreeMap::new();
     for (at, vertex) in level.vertices.iter().enumerate() {
         let status = statuses.get(&vertex.path).copied();
-        draw_box(&mut content, vertex, status, plan.corners[at], sizes[at], inner[at].as_ref());
+        let (corner, size) = (plan.corners[at], sizes[at]);
+        draw_box(&mut content, vertex, status, corner, size, inner[at].as_ref());
+        if vertex.mark.clashes {
+            let below = Point { x: size.width / 2.0, y: size.height };
+            places.insert(vertex.path.clone(), moved(below, corner));
+        }
+        if let Some(inner) = &inner[at] {
+            let within = moved(inner_corner(vertex, size, inner), corner);
+            let all = inner.places.iter();
+            places.extend(all.map(|(path, it)| (path.clone(), moved(*it, within))));
+        }
     }
     // Loops stand out to the right, and words beside the outermost arrows.
     let words = plan.routes.iter().zip(&level.edges).map(|(route, edge)| reach(&plan, route, edge));
     let width = words.fold(plan.size.width, f64::max);
-    Block { size: Size { width, height: plan.size.height }, content }
+    let room = if places.is_empty() { 0.0 } else { CLASH_BEND };
+    Block { size: Size { width, height: plan.size.height + room }, content, places }
 }
 
 fn reach(plan: &Layout, route: &Route, edge: &Edge) -> f64 {
@@ -133,7 +189,8 @@ fn reach(plan: &Layout, route: &Route, edge: &Edge) -> f64 {
 }
 
 fn size(vertex: &Vertex, inner: Option<&Block>) -> Size {
-    let label = (vertex.label.chars().count() + 2) as f64 * LETTER;
+    let letters = vertex.label.chars().count() + vertex.mark.note().chars().count();
+    let label = (letters + 2) as f64 * LETTER;
     let detail = detail(vertex).chars().count() as f64 * SMALL_LETTER;
     let within = inner.map_or(Size::default(), |it| it.size);
     let lines = if vertex.detail.is_empty() { 1.0 } else { 2.0 };
@@ -164,10 +221,16 @@ fn draw_box(
         Shape::InitialState => "state initial",
         Shape::FinalState => "state final",
     };
-    let word = status.map_or_else(String::new, |it| format!(" {it}"));
+    let word = match status {
+        Some(status) => format!(" {status}"),
+        None if vertex.mark.is_dead => " dead".to_owned(),
+        None if !vertex.mark.codes.is_empty() => " wrong".to_owned(),
+        None => String::new(),
+    };
     let radius = if class.starts_with("state") { 14 } else { 5 };
     let path = escaped(&vertex.path);
-    let said = status.map_or_else(|| path.clone(), |it| format!("{path}: {it}"));
+    let note = vertex.mark.note();
+    let said = status.map_or_else(|| format!("{path}{note}"), |it| format!("{path}: {it}"));
     let _ = write!(
         out,
         "<g class=\"{class}{word}\" data-path=\"{path}\" transform=\"translate({:.1} {:.1})\">\
@@ -186,13 +249,11 @@ fn draw_box(
     let centre = size.width / 2.0;
     let _ = write!(
         out,
-        "<text class=\"label\" text-anchor=\"middle\" x=\"{centre:.1}\" y=\"{:.1}\">{mark}{}</text>",
+        "<text class=\"label\" text-anchor=\"middle\" x=\"{centre:.1}\" y=\"{:.1}\">{mark}{}{note}</text>",
         PADDING / 2.0 + 13.0,
         escaped(&vertex.label)
     );
-    let mut y = LINE;
     if !vertex.detail.is_empty() {
-        y += LINE;
         let _ = write!(
             out,
             "<text class=\"detail\" text-anchor=\"middle\" x=\"{centre:.1}\" y=\"{:.1}\">{}</text>",
@@ -201,15 +262,16 @@ fn draw_box(
         );
     }
     if let Some(inner) = inner {
-        let x = (size.width - inner.size.width) / 2.0;
-        let _ = write!(
-            out,
-            "<g transform=\"translate({x:.1} {:.1})\">{}</g>",
-            y + PADDING,
-            inner.content
-        );
+        let Point { x, y } = inner_corner(vertex, size, inner);
+        let _ = write!(out, "<g transform=\"translate({x:.1} {y:.1})\">{}</g>", inner.content);
     }
     out.push_str("</g>\n");
+}
+
+/// Where the inside of a box begins.
+fn inner_corner(vertex: &Vertex, size: Size, inner: &Block) -> Point {
+    let lines = if vertex.detail.is_empty() { 1.0 } else { 2.0 };
+    Point { x: (size.width - inner.size.width) / 2.0, y: lines * LINE + PADDING }
 }
 
 /// How far a loop stands out of its box.

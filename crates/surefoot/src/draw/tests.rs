@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use surefoot_core::check::{CheckContext, check_source};
 use surefoot_core::plan::Plan;
+use surefoot_core::source::Problem;
+use surefoot_core::verify::{Finding, Proofs, Property};
 
 use super::*;
 
@@ -79,6 +81,77 @@ fn statuses_are_signs_and_words() {
     assert!(mermaid(&diagram, &statuses).contains("n2[\"b<br/>log\"]:::failed"));
     assert!(dot(&diagram, &statuses).contains("\"b\" [label=\"b\\nlog\", fillcolor=\"#fbdcd9\"];"));
     assert!(svg(&diagram, &statuses).contains("<title>b: failed</title>"));
+}
+
+fn marked(source: &str) -> Diagram {
+    let context = CheckContext::default();
+    let checked = check_source(source.as_bytes(), &context).remove(0);
+    let mut diagram = Diagram::of(&checked.draft.unwrap());
+    diagram.mark(&checked.proofs.unwrap());
+    diagram
+}
+
+#[test]
+fn what_never_runs_is_marked() {
+    let diagram = marked(
+        "
+id: dead
+tasks:
+  fine: {uses: transform, with: 1}
+  never: {needs: [fine], join: any_failed, uses: log, with: {message: hi}}
+  nested: {needs: [never], tasks: {inner: {uses: log, with: {message: hi}}}}
+",
+    );
+    let plain = Statuses::new();
+    assert!(ascii(&diagram, &plain, 80).contains("│ never (never runs)"));
+    let mermaid = mermaid(&diagram, &plain);
+    assert!(mermaid.contains("classDef dead stroke-dasharray:5 4"), "{mermaid}");
+    assert!(mermaid.contains("  class n3,n4,n2 dead\n"), "{mermaid}");
+    let dot = dot(&diagram, &plain);
+    assert!(dot.contains("style=\"rounded,dashed\""), "{dot}");
+    assert!(dot.contains("label=\"nested (never runs)\"; style=dashed;"), "{dot}");
+    assert!(svg(&diagram, &plain).contains("class=\"task dead\" data-path=\"never\""));
+}
+
+#[test]
+fn a_refuted_read_is_marked_with_its_code() {
+    let diagram = marked(
+        "
+id: read
+tasks:
+  risk: {if: input.total > 10, uses: transform, with: {score: 1}}
+  ship:
+    needs: [risk]
+    join: all_done
+    uses: log
+    with: {message: '${{ tasks.risk.output.score }}'}
+",
+    );
+    let plain = Statuses::new();
+    assert!(ascii(&diagram, &plain, 80).contains("ship (! SF2205"));
+    assert!(mermaid(&diagram, &plain).contains("classDef wrong stroke:#b8281c"));
+    assert!(dot(&diagram, &plain).contains("color=\"#b8281c\", penwidth=2"));
+    assert!(svg(&diagram, &plain).contains("class=\"task wrong\" data-path=\"ship\""));
+}
+
+#[test]
+fn what_must_not_run_side_by_side_is_connected() {
+    let mut diagram = Diagram::of(&plan(DIAMOND));
+    let (span, message) = (Default::default(), "both write `file:out.csv`");
+    let problem = Problem::error(Property::Races.code(), span, message);
+    let mut proofs = Proofs::default();
+    proofs.refute("b | c", Finding::at(Property::Races, problem));
+    diagram.mark(&proofs);
+    let plain = Statuses::new();
+    let text = ascii(&diagram, &plain, 80);
+    assert!(text.ends_with("\n✗ b and c: SF2206 both write `file:out.csv`\n"), "{text}");
+    let mermaid = mermaid(&diagram, &plain);
+    assert!(mermaid.contains("n2 -.-|\"SF2206\"| n3\n  linkStyle 4 stroke:#b8281c"), "{mermaid}");
+    let dot = dot(&diagram, &plain);
+    assert!(dot.contains("\"b\" -> \"c\" [dir=none, constraint=false, style=dashed"), "{dot}");
+    let svg = svg(&diagram, &plain);
+    assert!(svg.contains("<path class=\"clash\""), "{svg}");
+    assert!(svg.contains("<title>both write `file:out.csv`</title>"), "{svg}");
 }
 
 #[test]

@@ -218,12 +218,15 @@ impl Encoder<'_> {
             return around;
         }
         let circuit = &mut self.encoded.circuit;
-        if node.join == Join::AnySuccess {
-            let ways: Vec<Lit> =
-                needs.iter().map(|it| circuit.and([it.alive, it.completes])).collect();
-            return circuit.or(ways);
+        let all_ended = circuit.and(needs.iter().flat_map(|it| [it.alive, !it.stops]));
+        if node.join != Join::AnySuccess {
+            return all_ended;
         }
-        circuit.and(needs.iter().flat_map(|it| [it.alive, !it.stops]))
+        // It goes on with the first success, or when all have ended without one.
+        let mut ways: Vec<Lit> =
+            needs.iter().map(|it| circuit.and([it.alive, it.completes])).collect();
+        ways.push(all_ended);
+        circuit.or(ways)
     }
 
     /// Returns whether the work of a task fails, if it starts.

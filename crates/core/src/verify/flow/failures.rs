@@ -3,7 +3,7 @@
 use super::Flow;
 use super::encode::is_handler;
 use crate::definition::{Join, OnFailure};
-use crate::plan::NodeId;
+use crate::plan::{NodeId, WorkPlan, is_built_in};
 use crate::simulate::Expected;
 use crate::source::Problem;
 use crate::verify::Subject;
@@ -54,10 +54,18 @@ fn hidden_by(subject: &Subject<'_>, id: NodeId) -> Option<NodeId> {
         return None;
     }
     let cleaners = dependents.clone().filter(|it| plan.node(*it).join == Join::AllDone);
-    if cleaners.clone().any(|it| looks_at(subject, it, &node.id)) {
+    if cleaners.clone().any(|it| is_given(subject, it) || looks_at(subject, it, &node.id)) {
         return None;
     }
     dependents.find(|it| plan.node(*it).join == Join::AllDone)
+}
+
+/// Whether a task is a handler, which is given what its needs gave.
+fn is_given(subject: &Subject<'_>, id: NodeId) -> bool {
+    match &subject.plan.node(id).work {
+        WorkPlan::Uses { kind, .. } => !is_built_in(kind),
+        WorkPlan::Nothing | WorkPlan::Composite(_) => false,
+    }
 }
 
 /// Whether a task, or one inside of it, reads anything of another.
@@ -73,13 +81,11 @@ fn looks_at(subject: &Subject<'_>, reader: NodeId, id: &str) -> bool {
         return true;
     }
     match &node.work {
-        crate::plan::WorkPlan::Nothing => false,
-        crate::plan::WorkPlan::Uses { kind, with } => {
-            // A handler is given what its needs gave.
-            !crate::plan::is_built_in(kind)
-                || reads(with.references().into_iter().map(|it| it.1).collect())
+        WorkPlan::Nothing => false,
+        WorkPlan::Uses { with, .. } => {
+            reads(with.references().into_iter().map(|it| it.1).collect())
         }
-        crate::plan::WorkPlan::Composite(inner) => {
+        WorkPlan::Composite(inner) => {
             let inner = plan.composite(*inner);
             (inner.first..inner.first + inner.len).any(|it| looks_at(subject, NodeId(it), id))
         }

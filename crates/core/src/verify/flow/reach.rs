@@ -10,7 +10,7 @@ use crate::plan::{NodeId, Plan, TaskPlan};
 use crate::simulate::Expected;
 use crate::source::{Problem, oxford};
 use crate::verify::Subject;
-use crate::verify::finding::{Answer, Finding, Proof, Proofs, Verdict};
+use crate::verify::finding::{Answer, Finding, Proofs};
 use crate::verify::property::Property;
 
 /// Places that a finding adds to its own.
@@ -76,8 +76,10 @@ impl Search<'_> {
                 let problem = problem("is never true")
                     .label(format!("so `{name}` never runs"))
                     .help("mend the condition, or drop the task");
-                self.dead.insert(id, proofs.findings.len());
+                let cause = proofs.findings.len();
+                self.dead.insert(id, cause);
                 proofs.refute(name, Finding::at(Property::Constant, problem));
+                proofs.refute_as_well(Property::Reachability, name, cause);
                 return true;
             }
             (_, Answer::No) if text.trim() != "true" => {
@@ -160,8 +162,12 @@ impl Search<'_> {
                 (Property::Reachability, self.contradiction(id, name))
             }
         };
-        self.dead.insert(id, proofs.findings.len());
+        let cause = proofs.findings.len();
+        self.dead.insert(id, cause);
         proofs.refute(name, Finding::at(property, problem));
+        if property != Property::Reachability {
+            proofs.refute_as_well(Property::Reachability, name, cause);
+        }
     }
 
     /// Returns the finding about a task before this one, or around it, that explains it.
@@ -190,9 +196,7 @@ impl Search<'_> {
             let text = format!("so `{name}` never runs either");
             finding.problem = finding.problem.clone().related(self.subject.span(id), text);
         }
-        let (property, subject) = (Property::Reachability, name.to_owned());
-        let verdict = Verdict::Refuted { finding: cause };
-        proofs.proofs.push(Proof { property, subject, verdict });
+        proofs.refute_as_well(Property::Reachability, name, cause);
     }
 
     fn dead_join(&self, id: NodeId, name: &str) -> Problem {

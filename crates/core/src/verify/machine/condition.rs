@@ -1,13 +1,14 @@
 //! What a guard can come to when its machine's variables are known in part, and what they are once
 //! it was true or false. Everything but the variables may be anything.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value as Json, json};
 
 use super::values::{Truth, Values};
 use crate::expr::ast::{Binary, Literal, Logic, Node, NodeKind};
-use crate::expr::{Budget, Expr, Template};
+use crate::expr::{Budget, Expr, Reference, Template};
 
 /// Combinations of known values that are tried one by one.
 const COMBINATIONS_MAX: usize = 64;
@@ -28,18 +29,21 @@ pub(super) struct Variables<'a> {
 #[derive(Debug)]
 pub(super) struct Condition<'a> {
     pub expr: &'a Expr,
+    /// Collected once: that takes time for each pair of operands.
+    pub references: Vec<Reference>,
     reads: Vec<usize>,
     /// It reads nothing else.
     is_closed: bool,
     /// It is too large to be looked into.
     is_opaque: bool,
+    /// What it came to for single values of the one variable that it reads.
+    known: RefCell<Vec<(Json, Truth)>>,
 }
 
 impl Condition<'_> {
     /// Whether it depends on nothing but what comes with the event or the end of the work.
     pub fn is_about_cause(&self) -> bool {
-        let roots = self.expr.references().into_iter().map(|it| it.root);
-        roots.into_iter().all(|it| matches!(&*it, "event" | "output" | "error"))
+        self.references.iter().all(|it| matches!(&*it.root, "event" | "output" | "error"))
     }
 }
 
@@ -56,17 +60,15 @@ impl<'a> Variables<'a> {
 
     pub fn condition(&self, expr: &'a Expr) -> Condition<'a> {
         let is_opaque = expr.source().len() > SOURCE_BYTES_MAX;
-        let mut condition = Condition { expr, reads: Vec::new(), is_closed: true, is_opaque };
-        if is_opaque {
-            return condition;
-        }
-        (condition.reads, condition.is_closed) = self.reads(&expr.references());
-        condition
+        let references = expr.references();
+        let (reads, is_closed) = self.reads(&references);
+        let known = RefCell::default();
+        Condition { expr, references, reads, is_closed, is_opaque, known }
     }
 
     /// The variables among what is read, and whether nothing else is.
-    fn reads(&self, references: &[crate::expr::Reference]) -> (Vec<usize>, bool) {
-        let own = |it: &crate::expr::Reference| {
+    fn reads(&self, references: &[Reference]) -> (Vec<usize>, bool) {
+        let own = |it: &Reference| {
             let name = it.segments.first().filter(|_| it.root == "vars")?;
             self.place(name)
         };
@@ -140,17 +142,33 @@ impl<'a> Variables<'a> {
             return Truth::ANY;
         }
         if condition.is_closed
+            && let [at] = condition.reads[..]
+            && let Values::Known(values) = &env[at]
+        {
+            let truths = values.iter().map(|it| self.truth_with(condition, at, it));
+            return truths.fold(Truth::default(), Truth::or);
+        }
+        if condition.is_closed
             && let Some(scopes) = self.combinations(&condition.reads, env)
         {
-            let budget = Budget::default();
-            let truth =
-                |scope: &BTreeMap<String, Json>| match condition.expr.eval_bool(scope, &budget) {
-                    Ok(value) => Truth::of(value),
-                    Err(_) => Truth::failure(),
-                };
-            return scopes.iter().map(truth).fold(Truth::default(), Truth::or);
+            let truths = scopes.iter().map(|it| evaluated(condition.expr, it));
+            return truths.fold(Truth::default(), Truth::or);
         }
         self.part(condition.expr.ast(), env)
+    }
+
+    /// What a condition on one variable comes to with this value.
+    fn truth_with(&self, condition: &Condition<'_>, at: usize, value: &Json) -> Truth {
+        if let Some((_, truth)) = condition.known.borrow().iter().find(|it| it.0 == *value) {
+            return *truth;
+        }
+        let vars = json!({self.names[at]: value});
+        let truth = evaluated(condition.expr, &BTreeMap::from([("vars".to_owned(), vars)]));
+        let mut known = condition.known.borrow_mut();
+        if known.len() < COMBINATIONS_MAX {
+            known.push((value.clone(), truth));
+        }
+        truth
     }
 
     fn part(&self, node: &Node, env: &Environment) -> Truth {
@@ -246,6 +264,13 @@ impl<'a> Variables<'a> {
             }
             _ => true,
         }
+    }
+}
+
+fn evaluated(expr: &Expr, scope: &BTreeMap<String, Json>) -> Truth {
+    match expr.eval_bool(scope, &Budget::default()) {
+        Ok(value) => Truth::of(value),
+        Err(_) => Truth::failure(),
     }
 }
 

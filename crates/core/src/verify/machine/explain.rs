@@ -2,7 +2,6 @@
 
 use super::model::{Cause, Way};
 use super::{Analysis, NAMES_MAX};
-use crate::source::oxford;
 use crate::verify::Subject;
 
 /// Steps of an example.
@@ -36,11 +35,8 @@ pub(super) fn entered(subject: &Subject<'_>, machine: &Analysis<'_>, state: u32)
             some => format!("`{name}` is never entered: none of {some} transitions to it is taken"),
         };
     }
-    let reasons: Vec<&str> = reasons.iter().map(String::as_str).collect();
-    let mut text = format!("`{name}` is entered {}", oxford(&reasons, "or"));
-    if let Some(trace) =
-        machine.search.trace(state).filter(|it| (1..=STEPS_MAX).contains(&it.len()))
-    {
+    let mut text = format!("`{name}` is entered {}", reasons.join(", or "));
+    if let Some(trace) = machine.search.short_trace(state, STEPS_MAX) {
         text.push_str(&format!("; for example: {}", trace.join(", ")));
     }
     text

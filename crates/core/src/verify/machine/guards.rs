@@ -18,9 +18,9 @@ use crate::verify::property::Property;
 
 /// Cells and steps for the guards of one list.
 const LIMITS: Limits =
-    Limits { cells: 20_000, steps: 1_000_000, paths: 64, regions: 256, nodes: 2_000 };
+    Limits { cells: 20_000, steps: 500_000, paths: 64, regions: 256, nodes: 500 };
 /// Guards of one list that are asked together.
-const GUARDS_MAX: usize = 200;
+const GUARDS_MAX: usize = 100;
 /// Lists that may be given up before no more are asked.
 const GIVEN_UP_MAX: usize = 16;
 /// Overlaps of one list that are told.
@@ -184,7 +184,7 @@ fn dead(machine: &Analysis<'_>, list: &List<'_>, answer: &Answer) -> Vec<Finding
         // What is never entered because of it is reported, and says so.
         let is_told = !machine.is_reached(machine.model.ways_of(list)[*way].to);
         let after_default = machine.model.ways_of(list)[..*way].iter().any(|it| it.guard.is_none());
-        if is_told || after_default || machine.explains_trap(list.state) {
+        if is_told || after_default || !machine.ending[list.state as usize] {
             continue;
         }
         let text = condition.expr.source();

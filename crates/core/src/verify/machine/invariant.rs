@@ -9,7 +9,7 @@ use super::model::{Closed, List, Model, Way};
 use super::values::Values;
 
 /// Values that are carried over transitions before all variables count as anything.
-const WORK_MAX: usize = 4_000_000;
+const WORK_MAX: usize = 250_000;
 /// Numbers at which a bound may come to rest.
 const LANDMARKS_MAX: usize = 64;
 

@@ -213,12 +213,11 @@ fn step_of(model: &Model<'_>, way: &Way<'_>, variable: usize) -> Option<i64> {
 /// Says of each loop what bounds it.
 pub(super) fn termination(subject: &Subject<'_>, machine: &Analysis<'_>, proofs: &mut Proofs) {
     let model = &machine.model;
-    let ending = super::ways::ending(model);
     for found in Turns::new(machine, |_| true).loops() {
         // Without a way out it is a trap, which is reported as one; if nothing waits, it is hot.
         let is_at_once =
             found.ways.iter().all(|it| is_automatic(model, it)) && found.bound().is_none();
-        if !ending[found.cycle[0] as usize] || is_at_once {
+        if !machine.ending[found.cycle[0] as usize] || is_at_once {
             continue;
         }
         let name = subject.name(model.states[found.cycle[0] as usize].id);

@@ -51,6 +51,8 @@ pub(crate) struct Analysis<'a> {
     model: Model<'a>,
     invariant: Invariant,
     search: Search,
+    /// The states from which an end can be reached.
+    ending: Vec<bool>,
     /// What is known of the guards, by list; nothing where there are none to ask.
     guards: Vec<Option<guards::Answer>>,
 }
@@ -112,7 +114,8 @@ impl<'a> Machines<'a> {
         let gaps = guards.iter().map(|it| it.as_ref().and_then(|it| it.gap.as_ref()));
         let hints: Vec<_> = gaps.collect();
         let search = Search::new(subject, &model, &inside, &hints);
-        Some(Analysis { model, invariant, search, guards })
+        let ending = ways::ending(&model);
+        Some(Analysis { model, invariant, search, ending, guards })
     }
 
     /// The events that the machine which is the work of a state takes before the state sees them.
@@ -148,11 +151,6 @@ impl<'a> Machines<'a> {
 }
 
 impl Analysis<'_> {
-    /// Whether a state is one that a run never gets out of: its closed ways explain that.
-    fn explains_trap(&self, state: u32) -> bool {
-        !ways::ending(&self.model)[state as usize]
-    }
-
     /// Whether a state can be entered, as far as can be told.
     fn is_reached(&self, state: u32) -> bool {
         self.invariant[state as usize].is_some()

@@ -11,6 +11,8 @@ use crate::expr::{Expr, Template};
 
 /// Values that are tried for one path.
 const VALUES_MAX: usize = 12;
+/// Paths that are tried with more than one value.
+const PATHS_MAX: usize = 16;
 /// Combinations that are tried for one list of guards.
 const SAMPLES_MAX: usize = 96;
 
@@ -93,8 +95,12 @@ impl Wanted {
 
     /// Values of the name: each has the wanted ones somewhere, and the rest from `base`.
     pub fn samples(&self, base: &Json) -> Vec<Json> {
-        let mut all = vec![base.clone()];
-        for (path, values) in &self.values {
+        let mut base = base.clone();
+        for (path, values) in self.values.iter().skip(PATHS_MAX) {
+            place(&mut base, path, values.first().and_then(Option::as_ref));
+        }
+        let mut all = vec![base];
+        for (path, values) in self.values.iter().take(PATHS_MAX) {
             let mut more: Vec<Json> = Vec::new();
             // Round by round, so that a cut keeps some of every path.
             'all: for value in values {

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde_json::{Map, Value as Json};
 
+use super::condition::Condition;
 use super::interface::Interface;
 use super::model::{Cause, List, Model, Rest, Stay, Way};
 use super::outputs::Outputs;
 use super::samples::{Wanted, overlaid, smallest};
-use crate::expr::{Budget, Expr, Reference};
+use crate::expr::{Budget, Reference};
 use crate::limits::AUTOMATIC_TRANSITIONS_MAX;
 use crate::plan::NodeId;
 use crate::verify::Subject;
@@ -18,7 +19,7 @@ use crate::verify::guard::Witness;
 /// Configurations that are visited.
 const CONFIGURATIONS_MAX: usize = 20_000;
 /// Configurations that show nothing new, one after the other, before the search ends.
-const QUIET_MAX: usize = 3_000;
+const QUIET_MAX: usize = 2_000;
 /// Guards and assignments that are evaluated.
 const EVALUATIONS_MAX: usize = 200_000;
 /// Bytes of variables that are kept.
@@ -75,6 +76,19 @@ impl Search {
     pub fn trace(&self, state: u32) -> Option<Vec<String>> {
         let at = *self.first.get(state as usize)?;
         Some(self.trace_to(at?))
+    }
+
+    /// The same, if it has some steps, and no more than `steps_max`.
+    pub fn short_trace(&self, state: u32, steps_max: usize) -> Option<Vec<String>> {
+        let first = (*self.first.get(state as usize)?)?;
+        let mut at = first;
+        for _ in 0..steps_max {
+            match &self.visited[at].came {
+                Some((before, _)) => at = *before,
+                None => return (at != first).then(|| self.trace_to(first)),
+            }
+        }
+        self.visited[at].came.is_none().then(|| self.trace_to(first))
     }
 
     /// A way into a loop through these states that goes round without waiting.
@@ -343,7 +357,7 @@ impl<'e, 'a> Explorer<'e, 'a> {
     fn choose<'m>(&mut self, ways: &'m [Way<'a>], names: &Names) -> Choice<'m, 'a> {
         for way in ways {
             let Some(guard) = &way.guard else { return Choice::Takes(way) };
-            if !self.is_known(guard.expr, names) {
+            if !self.is_known(guard, names) {
                 return Choice::Unknown;
             }
             self.evaluations += 1;
@@ -357,13 +371,13 @@ impl<'e, 'a> Explorer<'e, 'a> {
     }
 
     /// Whether all that an expression reads is known here.
-    fn is_known(&self, expr: &Expr, names: &Names) -> bool {
+    fn is_known(&self, guard: &Condition<'_>, names: &Names) -> bool {
         let known = |it: &Reference| {
             let is_own =
                 || it.segments.first().is_some_and(|it| self.relevant.contains(it.as_str()));
             names.contains_key(&it.root) && (it.root != "vars" || is_own())
         };
-        expr.references().iter().all(known)
+        guard.references.iter().all(known)
     }
 
     fn take(&mut self, at: usize, way: &Way<'a>, names: &Names, cause: String) -> Option<usize> {
@@ -404,7 +418,7 @@ impl<'e, 'a> Explorer<'e, 'a> {
         }
         let mut values = Vec::new();
         for guard in self.model.ways_of(list).iter().filter_map(|it| it.guard.as_ref()) {
-            for reference in guard.expr.references() {
+            for reference in &guard.references {
                 let mut at = names.get(&reference.root);
                 for segment in &reference.segments {
                     at = at.and_then(|it| it.get(segment));
@@ -459,7 +473,7 @@ fn relevant<'a>(model: &Model<'a>) -> BTreeSet<&'a str> {
         .ways
         .iter()
         .filter_map(|it| it.guard.as_ref())
-        .flat_map(|it| it.expr.references())
+        .flat_map(|it| it.references.clone())
         .collect();
     open.extend(
         model

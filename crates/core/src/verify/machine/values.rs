@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use crate::expr::ast::Binary;
 
 /// Values that are told apart; more become a range, or anything.
-const KNOWN_MAX: usize = 16;
+const KNOWN_MAX: usize = 8;
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Values {

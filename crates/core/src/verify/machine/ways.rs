@@ -82,9 +82,8 @@ pub(super) fn is_always_caught(model: &Model<'_>, state: u32) -> bool {
 /// Reports the states that a run cannot leave, or only for others from which it cannot end.
 pub(super) fn traps(subject: &Subject<'_>, machine: &Analysis<'_>, proofs: &mut Proofs) {
     let model = &machine.model;
-    let ending = ending(model);
     let states = (0..model.states.len() as u32).filter(|it| machine.is_reached(*it));
-    let caught: Vec<u32> = states.filter(|it| !ending[*it as usize]).collect();
+    let caught: Vec<u32> = states.filter(|it| !machine.ending[*it as usize]).collect();
     let subject_name = super::name(subject, model);
     if caught.is_empty() {
         let waits = waited_for(machine);

@@ -1,0 +1,112 @@
+//! V1: how long the check of a whole file takes, from its bytes to a proved plan.
+
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+use surefoot::core::check::{CheckContext, check_source};
+
+use crate::process::{Meter, resident_bytes};
+use crate::row::{Row, percentile_ms};
+
+/// Tasks of the definitions.
+pub const SIZES: [usize; 4] = [100, 1_000, 10_000, 100_000];
+/// One task in so many has a condition.
+pub const SHARES: [usize; 2] = [100, 14];
+/// Each definition is checked this often, and for at least this long.
+const REPEATS_MIN: usize = 3;
+const DURATION_MIN: Duration = Duration::from_millis(500);
+
+/// Checks a definition of so many tasks again and again. What counts as a run is one check, and as
+/// a step one task; there is no store, so there is no limit to compare with.
+pub fn measure(tasks: usize, share: usize) -> Row {
+    let source = definition(tasks, share);
+    let context = CheckContext { large: true, ..CheckContext::default() };
+    let meter = Meter::start();
+    let start = Instant::now();
+    let mut took = Vec::new();
+    while took.len() < REPEATS_MIN || start.elapsed() < DURATION_MIN {
+        let before = Instant::now();
+        let checked = check_source(source.as_bytes(), &context);
+        took.push(before.elapsed());
+        assert!(checked[0].plan.is_some(), "{:?}", checked[0].problems.first());
+    }
+    took.sort_unstable();
+    let p50_ms = percentile_ms(&took, 0.5);
+    Row {
+        workload: format!("V1/{tasks}/{share}"),
+        concurrency: 1,
+        runs_per_s: 1e3 / p50_ms,
+        steps_per_s: tasks as f64 * 1e3 / p50_ms,
+        p50_ms,
+        p99_ms: percentile_ms(&took, 0.99),
+        cpu_percent: meter.cpu_percent(),
+        rss_bytes: resident_bytes(),
+        limit_rows_per_s: 0.0,
+        limit_ratio: 0.0,
+    }
+}
+
+/// Tasks of a block: one, three side by side, and one that joins them.
+const BLOCK: usize = 5;
+/// One block in so many is nested.
+const NESTED: usize = 4;
+
+/// Writes blocks one after the other. Some of the tasks that are side by side have a condition, and
+/// what joins them reads an output.
+pub(crate) fn definition(tasks: usize, share: usize) -> String {
+    let mut out = String::from("id: bench\ntasks:\n");
+    let (mut before, mut conditions) = (String::new(), 0);
+    for block in 0..tasks / BLOCK {
+        let is_nested = block % NESTED == 0;
+        // What is nested counts as a task less, for its group is one.
+        let name = |part: &str| format!("{part}{block}");
+        let (indent, needs) = match is_nested {
+            true => ("      ", String::new()),
+            false => ("  ", before.clone()),
+        };
+        if is_nested {
+            let _ = writeln!(out, "  {}:\n    needs: [{before}]\n    tasks:", name("group"));
+        }
+        let (start, a, b, c) = (name("start"), name("a"), name("b"), name("c"));
+        let is_conditional = conditions < block * BLOCK / share;
+        conditions += usize::from(is_conditional);
+        let condition = if is_conditional {
+            format!("if: input.x{} > {block}, ", block % 50)
+        } else {
+            String::new()
+        };
+        let _ = writeln!(out, "{indent}{start}: {{needs: [{needs}], uses: step}}");
+        let _ = writeln!(out, "{indent}{a}: {{needs: [{start}], uses: step}}");
+        if !is_nested {
+            let _ = writeln!(out, "{indent}{b}: {{needs: [{start}], uses: step}}");
+        }
+        let _ = writeln!(out, "{indent}{c}: {{needs: [{start}], {condition}uses: step}}");
+        let join = name("join");
+        let both = if is_nested { a.clone() } else { format!("{a}, {b}") };
+        let _ = writeln!(
+            out,
+            "{indent}{join}: {{needs: [{both}, {c}], join: none_failed, uses: step, with: {{it: '${{{{ tasks.{a}.output }}}}'}}}}"
+        );
+        before = if is_nested { name("group") } else { join };
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn definitions_have_as_many_tasks_as_asked_for_and_are_in_order() {
+        let context = CheckContext { large: true, ..CheckContext::default() };
+        for share in SHARES {
+            let source = definition(1_000, share);
+            let checked = check_source(source.as_bytes(), &context).remove(0);
+            assert_eq!(checked.problems, []);
+            let plan = checked.plan.expect("a definition in order has a plan");
+            assert_eq!(plan.nodes.len(), 1_000);
+            let conditions = plan.nodes.iter().filter(|it| it.condition.is_some()).count();
+            assert_eq!(conditions, (1_000 - BLOCK) / share);
+        }
+    }
+}
