@@ -28,4 +28,5 @@ pub mod code {
     pub const WRONG_ARC: &str = "SF1311";
     pub const NOTHING_TO_CHECK: &str = "SF1312";
     pub const NOT_STRUCTURED: &str = "SF1313";
+    pub const CUT_OFF: &str = "SF1314";
 }

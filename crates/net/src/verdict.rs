@@ -1,6 +1,7 @@
 //! What a check answers: proved, refuted with a run that shows it, or not known and why.
 
 use crate::net::{Net, PlaceId, TransitionId};
+use crate::problem::code;
 use crate::proof::Certificate;
 use crate::workflow_net::StructureDefect;
 
@@ -70,6 +71,13 @@ pub enum Unknown {
     Budget { states: usize },
     /// A run that should show a defect does not; a mistake of the verifier, and said to be one.
     NotReplayed { transitions: Vec<TransitionId> },
+}
+
+impl Unknown {
+    /// Such as `SF1314`; the code has a page.
+    pub fn code(&self) -> &'static str {
+        code::CUT_OFF
+    }
 }
 
 impl Defect {

@@ -68,7 +68,7 @@ fn check_part(part: &Part, lines: &Lines, problems: &mut Vec<Problem>, proved: &
         Verdict::Unknown(reason) => {
             let message = format!("`{}` is not decided: {reason}", part.name);
             let help = "check its parts one by one, or remove what is not free-choice";
-            problems.push(Problem::warning("SF1314", lines.span(part.line), message).help(help));
+            problems.push(Problem::warning(reason.code(), lines.span(part.line), message).help(help));
         }
     }
 }
