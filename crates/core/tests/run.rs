@@ -26,7 +26,6 @@ struct World {
 }
 
 fn plan(source: &str) -> Arc<Plan> {
-    // What goes wrong is executed here on purpose.
     let context = CheckContext { proved_before: true, ..CheckContext::default() };
     let mut documents = check_source(source.as_bytes(), &context);
     let document = documents.pop().unwrap();
