@@ -90,15 +90,23 @@ impl Circuit {
 
     /// Adds a choice between `count` things: exactly one of the literals is true in every scenario.
     pub fn choice(&mut self, count: usize) -> Vec<Lit> {
+        self.choice_of(&vec![false; count])
+    }
+
+    /// Adds a choice between things of which some are rare.
+    pub fn choice_of(&mut self, rare: &[bool]) -> Vec<Lit> {
+        let mut order: Vec<usize> = (0..rare.len()).collect();
+        // What is left in the end is not rare, if anything is not.
+        order.sort_by_key(|it| !rare[*it]);
         let mut left = Lit::TRUE;
-        let mut chosen = Vec::with_capacity(count);
-        for at in 0..count {
-            if at + 1 == count {
-                chosen.push(left);
+        let mut chosen = vec![Lit::FALSE; rare.len()];
+        for (at, thing) in order.iter().enumerate() {
+            if at + 1 == rare.len() {
+                chosen[*thing] = left;
                 break;
             }
-            let this = self.input(false);
-            chosen.push(self.and([left, this]));
+            let this = self.input(rare[*thing]);
+            chosen[*thing] = self.and([left, this]);
             left = self.and([left, !this]);
         }
         chosen
@@ -149,8 +157,8 @@ const SCENARIO_WORDS_MAX: usize = 1 << 22;
 const WORDS_PER_GATE_MAX: usize = 16;
 
 impl Scenarios {
-    /// Computes scenarios that cover common choices: the first is the one in which nothing rare
-    /// happens, the others mix. The same circuit always gives the same ones.
+    /// Computes scenarios that cover common choices: in some nothing rare happens, the others mix.
+    /// The same circuit always gives the same ones.
     pub fn new(circuit: &Circuit) -> Scenarios {
         let gates = circuit.gates();
         let per_gate = (SCENARIO_WORDS_MAX / gates.len().max(1)).clamp(1, WORDS_PER_GATE_MAX);
@@ -201,16 +209,16 @@ impl Pattern {
         mixed ^ (mixed >> 31)
     }
 
-    /// The words differ in how often rare things happen: never in the first scenario, seldom in
-    /// even words, often in odd ones.
+    /// The words differ in how often rare things happen: never in every fourth, seldom in even
+    /// ones, often in odd ones.
     fn input(&mut self, rare: bool, word: usize) -> u64 {
         let value = self.next();
-        let value = match (rare, word % 2) {
-            (true, 0) => value & self.next() & self.next() & self.next(),
-            (true, _) => value & self.next(),
+        match (rare, word % 4) {
             (false, _) => value,
-        };
-        if word == 0 && rare { value & !1 } else { value }
+            (true, 0) => 0,
+            (true, 2) => value & self.next() & self.next() & self.next() & self.next(),
+            (true, _) => value & self.next(),
+        }
     }
 }
 

@@ -40,10 +40,14 @@ use encode::{Encoded, Outcomes};
 use example::Fields;
 use solve::{Model, Solved};
 
-/// Gates that all questions about a plan may involve together, counted each time.
+/// Gates that all questions about a plan may involve together, each counted with this many at most:
+/// few look further than nearby.
 const WORK_MAX: usize = 20_000_000;
+const QUESTION_WORK: usize = 1_000;
 /// Tasks before one whose conditions are looked at.
 const INEXACT_TASKS_MAX: usize = 2_000;
+/// Gates whose clauses show what the structure alone excludes.
+const STRUCTURE_CONE: usize = 200_000;
 /// Gates that are looked at before the solver is asked.
 const STRUCTURE_GATES_MAX: usize = 2_000;
 
@@ -259,13 +263,16 @@ impl Flow {
             return Answer::Yes(Found::Tried(at));
         }
         if all.iter().any(|it| self.circuit().follows(!*it, all, STRUCTURE_GATES_MAX)) {
-            self.certify(all, Vec::new());
+            if self.certificates.is_some() {
+                let near = solve::clauses(self.circuit(), all, STRUCTURE_CONE);
+                self.certify(near.clauses, Vec::new());
+            }
             return Answer::No;
         }
         match self.ask_solver(all) {
             Solved::Can(model) => Answer::Yes(Found::Solved(model)),
-            Solved::Cannot(steps) => {
-                self.certify(all, steps);
+            Solved::Cannot { clauses, steps } => {
+                self.certify(clauses, steps);
                 Answer::No
             }
             Solved::Open(reason) => Answer::Unknown(reason),
@@ -281,17 +288,16 @@ impl Flow {
         }
     }
 
-    /// Keeps what shows that literals cannot all be true, if that is wanted.
-    fn certify(&self, all: &[Lit], steps: Vec<Vec<i32>>) {
+    /// Keeps what shows that something cannot be, if that is wanted.
+    fn certify(&self, clauses: Vec<Vec<i32>>, steps: Vec<Vec<i32>>) {
         let Some(certificates) = &self.certificates else { return };
-        if let Some(solve::Clauses { clauses, .. }) = solve::clauses(self.circuit(), all) {
-            let (property, subject) = self.about.borrow().clone();
-            certificates.borrow_mut().push(Certificate { property, subject, clauses, steps });
-        }
+        let (property, subject) = self.about.borrow().clone();
+        certificates.borrow_mut().push(Certificate { property, subject, clauses, steps });
     }
 
     fn ask_solver(&self, all: &[Lit]) -> Solved {
-        let Some(left) = self.work_left.get().checked_sub(self.circuit().gates().len().min(10_000))
+        let Some(left) =
+            self.work_left.get().checked_sub(self.circuit().gates().len().min(QUESTION_WORK))
         else {
             return Solved::Open("the definition raises too many hard questions".to_owned());
         };

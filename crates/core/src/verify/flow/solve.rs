@@ -1,7 +1,7 @@
 //! Whether facts can hold together: a scenario that was tried, a proof by taking conjunctions
 //! apart, or a SAT solver on the part of the circuit that matters.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use batsat::{ClauseKind, SolverInterface as _, lbool};
 
@@ -9,8 +9,8 @@ use super::circuit::{Circuit, Gate, Lit};
 
 /// Conflicts after which a question stays open.
 const CONFLICTS_MAX: u64 = 20_000;
-/// Gates that one question may involve.
-const CONE_GATES_MAX: usize = 200_000;
+/// Gates that a question involves: nearby, further, and at most.
+const CONES: [usize; 3] = [400, 8_000, 200_000];
 
 /// The values of the gates that matter to a question; all others are free.
 pub(super) type Model = HashMap<usize, bool>;
@@ -18,8 +18,12 @@ pub(super) type Model = HashMap<usize, bool>;
 #[derive(Debug)]
 pub(super) enum Solved {
     Can(Model),
-    /// With the clauses that the solver learnt until it was sure.
-    Cannot(Vec<Vec<i32>>),
+    /// With the clauses that contradict each other, and those that the solver learnt until it was
+    /// sure, if they are wanted.
+    Cannot {
+        clauses: Vec<Vec<i32>>,
+        steps: Vec<Vec<i32>>,
+    },
     /// The budget was not enough.
     Open(String),
 }
@@ -29,6 +33,8 @@ pub(super) enum Solved {
 pub(super) struct Clauses {
     pub clauses: Vec<Vec<i32>>,
     gates: Vec<usize>,
+    /// Nothing that the question depends on is left out.
+    is_complete: bool,
 }
 
 /// Counts what the solver learns, and stops it when it has learnt enough in vain.
@@ -59,11 +65,21 @@ impl batsat::Callbacks for Patience {
     }
 }
 
-/// Asks whether all of these literals can be true together.
+/// Asks whether all of these literals can be true together. Most of what cannot be is a matter of
+/// the gates nearby, so these are asked first, with all others free: what they exclude is excluded.
 pub(super) fn solve(circuit: &Circuit, all: &[Lit], certify: bool) -> Solved {
-    let Some(clauses) = clauses(circuit, all) else {
-        return Solved::Open(format!("more than {CONE_GATES_MAX} gates are involved"));
-    };
+    for gates_max in CONES {
+        let clauses = clauses(circuit, all, gates_max);
+        let solved = ask(&clauses, certify);
+        match solved {
+            Solved::Can(_) if !clauses.is_complete => {}
+            solved => return solved,
+        }
+    }
+    Solved::Open(format!("more than {} gates are involved", CONES[CONES.len() - 1]))
+}
+
+fn ask(clauses: &Clauses, certify: bool) -> Solved {
     let patience = Patience { learnt: certify.then(Vec::new), ..Patience::default() };
     let mut solver = batsat::Solver::new(batsat::SolverOpts::default(), patience);
     // Failures and the like are tried last, so that a scenario has few of them.
@@ -84,21 +100,23 @@ pub(super) fn solve(circuit: &Circuit, all: &[Lit], certify: bool) -> Solved {
             )
         }
         it if it == lbool::FALSE => {
-            Solved::Cannot(solver.cb_mut().learnt.take().unwrap_or_default())
+            let steps = solver.cb_mut().learnt.take().unwrap_or_default();
+            let clauses = if certify { clauses.clauses.clone() } else { Vec::new() };
+            Solved::Cannot { clauses, steps }
         }
         _ => Solved::Open(format!("undecided after {CONFLICTS_MAX} conflicts")),
     }
 }
 
 /// Writes the part of the circuit below some literals as clauses (Tseitin, 1968), together with
-/// the demand that all of them hold. None if that part is too large.
-pub(super) fn clauses(circuit: &Circuit, all: &[Lit]) -> Option<Clauses> {
-    let gates = cone(circuit, all)?;
+/// the demand that all of them hold. Gates beyond the nearest `gates_max` are free.
+pub(super) fn clauses(circuit: &Circuit, all: &[Lit], gates_max: usize) -> Clauses {
+    let (gates, is_complete) = cone(circuit, all, gates_max);
     let numbers: HashMap<usize, i32> =
         gates.iter().enumerate().map(|(at, gate)| (*gate, at as i32 + 1)).collect();
-    let number = |lit: Lit| {
-        let number = numbers[&lit.gate()];
-        if lit.is_negated() { -number } else { number }
+    let number = |lit: &Lit| {
+        let number = numbers.get(&lit.gate())?;
+        Some(if lit.is_negated() { -number } else { *number })
     };
     let mut clauses = Vec::new();
     for gate in &gates {
@@ -107,21 +125,24 @@ pub(super) fn clauses(circuit: &Circuit, all: &[Lit]) -> Option<Clauses> {
             Gate::True => clauses.push(vec![this]),
             Gate::Input { .. } => {}
             Gate::And(operands) => {
-                clauses.extend(operands.iter().map(|it| vec![-this, number(*it)]));
-                let mut back: Vec<i32> = operands.iter().map(|it| -number(*it)).collect();
-                back.push(this);
-                clauses.push(back);
+                let known: Option<Vec<i32>> = operands.iter().map(number).collect();
+                let near = operands.iter().filter_map(number);
+                clauses.extend(near.map(|it| vec![-this, it]));
+                // With an operand that is free, nothing makes the gate true.
+                if let Some(known) = known {
+                    clauses.push(known.iter().map(|it| -it).chain([this]).collect());
+                }
             }
         }
     }
-    clauses.extend(all.iter().map(|it| vec![number(*it)]));
-    Some(Clauses { clauses, gates })
+    clauses.extend(all.iter().filter_map(number).map(|it| vec![it]));
+    Clauses { clauses, gates, is_complete }
 }
 
-/// Returns the gates that some literals depend on.
-fn cone(circuit: &Circuit, all: &[Lit]) -> Option<Vec<usize>> {
+/// Returns the gates that some literals depend on, the nearest first, and whether that is all.
+fn cone(circuit: &Circuit, all: &[Lit], gates_max: usize) -> (Vec<usize>, bool) {
     let mut gates: Vec<usize> = Vec::new();
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     let mut add = |gate: usize, gates: &mut Vec<usize>| {
         if seen.insert(gate) {
             gates.push(gate);
@@ -130,13 +151,13 @@ fn cone(circuit: &Circuit, all: &[Lit]) -> Option<Vec<usize>> {
     all.iter().for_each(|it| add(it.gate(), &mut gates));
     let mut at = 0;
     while at < gates.len() {
-        if gates.len() > CONE_GATES_MAX {
-            return None;
+        if gates.len() > gates_max {
+            return (gates, false);
         }
         if let Gate::And(operands) = &circuit.gates()[gates[at]] {
             operands.iter().for_each(|it| add(it.gate(), &mut gates));
         }
         at += 1;
     }
-    Some(gates)
+    (gates, true)
 }
