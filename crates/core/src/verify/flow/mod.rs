@@ -38,7 +38,7 @@ use circuit::{Circuit, Lit, Scenarios};
 use conditions::{Conditions, Guard, PathValue};
 use encode::{Encoded, Outcomes};
 use example::Fields;
-use solve::{Model, Solved};
+use solve::{Model, Numbers, Solved};
 
 /// Gates that all questions about a plan may involve together, each counted with this many at most:
 /// few look further than nearby.
@@ -49,7 +49,7 @@ const INEXACT_TASKS_MAX: usize = 2_000;
 /// Gates whose clauses show what the structure alone excludes.
 const STRUCTURE_CONE: usize = 200_000;
 /// Gates that are looked at before the solver is asked.
-const STRUCTURE_GATES_MAX: usize = 2_000;
+const STRUCTURE_GATES_MAX: usize = 100;
 
 /// Something that may be true of a task in an execution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,6 +128,8 @@ pub(crate) struct Flow {
     before: Vec<Vec<NodeId>>,
     work_left: Cell<usize>,
     replays_left: Cell<usize>,
+    numbers: RefCell<Numbers>,
+    conflicts_left: Cell<u64>,
     /// What shows each answer that something cannot be.
     certificates: Option<RefCell<Vec<Certificate>>>,
     /// What is being asked, for the certificates.
@@ -142,6 +144,7 @@ impl Flow {
         let scenarios = Scenarios::new(&encoded.circuit);
         let before = trace::before(subject.plan);
         let (work_left, replays_left) = (Cell::new(WORK_MAX), Cell::new(replays_max(subject)));
+        let numbers = RefCell::new(Numbers::new(&encoded.circuit));
         let certificates = subject.context.certify.then(RefCell::default);
         let about = RefCell::new((Property::Reachability, String::new()));
         Flow {
@@ -150,6 +153,8 @@ impl Flow {
             before,
             work_left,
             replays_left,
+            numbers,
+            conflicts_left: Cell::new(solve::ALL_CONFLICTS_MAX),
             fields: OnceCell::new(),
             certificates,
             about,
@@ -264,7 +269,10 @@ impl Flow {
         }
         if all.iter().any(|it| self.circuit().follows(!*it, all, STRUCTURE_GATES_MAX)) {
             if self.certificates.is_some() {
-                let near = solve::clauses(self.circuit(), all, STRUCTURE_CONE);
+                let near = {
+                    let numbers = &mut self.numbers.borrow_mut();
+                    solve::clauses(self.circuit(), all, STRUCTURE_CONE, numbers)
+                };
                 self.certify(near.clauses, Vec::new());
             }
             return Answer::No;
@@ -302,7 +310,9 @@ impl Flow {
             return Solved::Open("the definition raises too many hard questions".to_owned());
         };
         self.work_left.set(left);
-        solve::solve(self.circuit(), all, self.certificates.is_some())
+        let certify = self.certificates.is_some();
+        let numbers = &mut self.numbers.borrow_mut();
+        solve::solve(self.circuit(), all, certify, numbers, &self.conflicts_left)
     }
 }
 

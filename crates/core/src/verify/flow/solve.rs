@@ -1,16 +1,19 @@
 //! Whether facts can hold together: a scenario that was tried, a proof by taking conjunctions
 //! apart, or a SAT solver on the part of the circuit that matters.
 
-use std::collections::{HashMap, HashSet};
+use std::cell::Cell;
+use std::collections::HashMap;
 
 use batsat::{ClauseKind, SolverInterface as _, lbool};
 
 use super::circuit::{Circuit, Gate, Lit};
 
 /// Conflicts after which a question stays open.
-const CONFLICTS_MAX: u64 = 20_000;
+const CONFLICTS_MAX: u64 = 2_000;
+/// Conflicts of all questions about a plan.
+pub(super) const ALL_CONFLICTS_MAX: u64 = 20_000;
 /// Gates that a question involves: nearby, further, and at most.
-const CONES: [usize; 3] = [400, 8_000, 200_000];
+const CONES: [usize; 3] = [256, 8_000, 200_000];
 
 /// The values of the gates that matter to a question; all others are free.
 pub(super) type Model = HashMap<usize, bool>;
@@ -41,6 +44,7 @@ pub(super) struct Clauses {
 #[derive(Default)]
 struct Patience {
     conflicts: u64,
+    conflicts_max: u64,
     /// What was learnt, if somebody wants to see it.
     learnt: Option<Vec<Vec<i32>>>,
 }
@@ -61,16 +65,22 @@ impl batsat::Callbacks for Patience {
     }
 
     fn stop(&self) -> bool {
-        self.conflicts > CONFLICTS_MAX
+        self.conflicts > self.conflicts_max
     }
 }
 
 /// Asks whether all of these literals can be true together. Most of what cannot be is a matter of
 /// the gates nearby, so these are asked first, with all others free: what they exclude is excluded.
-pub(super) fn solve(circuit: &Circuit, all: &[Lit], certify: bool) -> Solved {
+pub(super) fn solve(
+    circuit: &Circuit,
+    all: &[Lit],
+    certify: bool,
+    numbers: &mut Numbers,
+    conflicts_left: &Cell<u64>,
+) -> Solved {
     for gates_max in CONES {
-        let clauses = clauses(circuit, all, gates_max);
-        let solved = ask(&clauses, certify);
+        let clauses = clauses(circuit, all, gates_max, numbers);
+        let solved = ask(&clauses, certify, conflicts_left);
         match solved {
             Solved::Can(_) if !clauses.is_complete => {}
             solved => return solved,
@@ -79,8 +89,10 @@ pub(super) fn solve(circuit: &Circuit, all: &[Lit], certify: bool) -> Solved {
     Solved::Open(format!("more than {} gates are involved", CONES[CONES.len() - 1]))
 }
 
-fn ask(clauses: &Clauses, certify: bool) -> Solved {
-    let patience = Patience { learnt: certify.then(Vec::new), ..Patience::default() };
+fn ask(clauses: &Clauses, certify: bool, conflicts_left: &Cell<u64>) -> Solved {
+    let conflicts_max = conflicts_left.get().min(CONFLICTS_MAX);
+    let learnt = certify.then(Vec::new);
+    let patience = Patience { learnt, conflicts_max, ..Patience::default() };
     let mut solver = batsat::Solver::new(batsat::SolverOpts::default(), patience);
     // Failures and the like are tried last, so that a scenario has few of them.
     let variables: Vec<batsat::Var> =
@@ -92,7 +104,9 @@ fn ask(clauses: &Clauses, certify: bool) -> Solved {
             .collect();
         solver.add_clause_reuse(&mut clause);
     }
-    match solver.solve_limited(&[]) {
+    let answer = solver.solve_limited(&[]);
+    conflicts_left.set(conflicts_left.get().saturating_sub(solver.cb().conflicts));
+    match answer {
         it if it == lbool::TRUE => {
             let values = clauses.gates.iter().zip(&variables);
             Solved::Can(
@@ -104,31 +118,34 @@ fn ask(clauses: &Clauses, certify: bool) -> Solved {
             let clauses = if certify { clauses.clauses.clone() } else { Vec::new() };
             Solved::Cannot { clauses, steps }
         }
-        _ => Solved::Open(format!("undecided after {CONFLICTS_MAX} conflicts")),
+        _ => Solved::Open(format!("undecided after {conflicts_max} conflicts of the solver")),
     }
 }
 
 /// Writes the part of the circuit below some literals as clauses (Tseitin, 1968), together with
 /// the demand that all of them hold. Gates beyond the nearest `gates_max` are free.
-pub(super) fn clauses(circuit: &Circuit, all: &[Lit], gates_max: usize) -> Clauses {
-    let (gates, is_complete) = cone(circuit, all, gates_max);
-    let numbers: HashMap<usize, i32> =
-        gates.iter().enumerate().map(|(at, gate)| (*gate, at as i32 + 1)).collect();
+pub(super) fn clauses(
+    circuit: &Circuit,
+    all: &[Lit],
+    gates_max: usize,
+    numbers: &mut Numbers,
+) -> Clauses {
+    let is_complete = numbers.cone(circuit, all, gates_max);
     let number = |lit: &Lit| {
-        let number = numbers.get(&lit.gate())?;
-        Some(if lit.is_negated() { -number } else { *number })
+        let number = Some(numbers.of[lit.gate()]).filter(|it| *it != 0)?;
+        Some(if lit.is_negated() { -number } else { number })
     };
-    let mut clauses = Vec::new();
-    for gate in &gates {
-        let this = numbers[gate];
+    let mut clauses = Vec::with_capacity(2 * numbers.gates.len());
+    for gate in &numbers.gates {
+        let this = numbers.of[*gate];
         match &circuit.gates()[*gate] {
             Gate::True => clauses.push(vec![this]),
             Gate::Input { .. } => {}
             Gate::And(operands) => {
-                let known: Option<Vec<i32>> = operands.iter().map(number).collect();
                 let near = operands.iter().filter_map(number);
                 clauses.extend(near.map(|it| vec![-this, it]));
                 // With an operand that is free, nothing makes the gate true.
+                let known: Option<Vec<i32>> = operands.iter().map(number).collect();
                 if let Some(known) = known {
                     clauses.push(known.iter().map(|it| -it).chain([this]).collect());
                 }
@@ -136,28 +153,48 @@ pub(super) fn clauses(circuit: &Circuit, all: &[Lit], gates_max: usize) -> Claus
         }
     }
     clauses.extend(all.iter().filter_map(number).map(|it| vec![it]));
-    Clauses { clauses, gates, is_complete }
+    Clauses { clauses, gates: numbers.reset(), is_complete }
 }
 
-/// Returns the gates that some literals depend on, the nearest first, and whether that is all.
-fn cone(circuit: &Circuit, all: &[Lit], gates_max: usize) -> (Vec<usize>, bool) {
-    let mut gates: Vec<usize> = Vec::new();
-    let mut seen = HashSet::new();
-    let mut add = |gate: usize, gates: &mut Vec<usize>| {
-        if seen.insert(gate) {
-            gates.push(gate);
-        }
-    };
-    all.iter().for_each(|it| add(it.gate(), &mut gates));
-    let mut at = 0;
-    while at < gates.len() {
-        if gates.len() > gates_max {
-            return (gates, false);
-        }
-        if let Gate::And(operands) = &circuit.gates()[gates[at]] {
-            operands.iter().for_each(|it| add(it.gate(), &mut gates));
-        }
-        at += 1;
+/// The numbers of the gates of a question, from 1; kept between questions, since most are short.
+#[derive(Debug)]
+pub(super) struct Numbers {
+    of: Vec<i32>,
+    gates: Vec<usize>,
+}
+
+impl Numbers {
+    pub fn new(circuit: &Circuit) -> Numbers {
+        Numbers { of: vec![0; circuit.gates().len()], gates: Vec::new() }
     }
-    (gates, true)
+
+    /// Numbers the gates that some literals depend on, the nearest first, and says whether that is
+    /// all.
+    fn cone(&mut self, circuit: &Circuit, all: &[Lit], gates_max: usize) -> bool {
+        all.iter().for_each(|it| self.add(it.gate()));
+        let mut at = 0;
+        while at < self.gates.len() {
+            if self.gates.len() > gates_max {
+                return false;
+            }
+            if let Gate::And(operands) = &circuit.gates()[self.gates[at]] {
+                operands.iter().for_each(|it| self.add(it.gate()));
+            }
+            at += 1;
+        }
+        true
+    }
+
+    fn add(&mut self, gate: usize) {
+        if self.of[gate] == 0 {
+            self.gates.push(gate);
+            self.of[gate] = self.gates.len() as i32;
+        }
+    }
+
+    fn reset(&mut self) -> Vec<usize> {
+        let gates = std::mem::take(&mut self.gates);
+        gates.iter().for_each(|it| self.of[*it] = 0);
+        gates
+    }
 }
