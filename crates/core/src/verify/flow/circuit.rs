@@ -209,15 +209,13 @@ impl Pattern {
         mixed ^ (mixed >> 31)
     }
 
-    /// The words differ in how often rare things happen: never in every fourth, seldom in even
-    /// ones, often in odd ones.
+    /// The words differ in how often rare things happen: never in every fourth, so that something is
+    /// tried of what comes at the end of a long row, and ever more seldom in the others.
     fn input(&mut self, rare: bool, word: usize) -> u64 {
-        let value = self.next();
         match (rare, word % 4) {
-            (false, _) => value,
+            (false, _) => self.next(),
             (true, 0) => 0,
-            (true, 2) => value & self.next() & self.next() & self.next() & self.next(),
-            (true, _) => value & self.next(),
+            (true, _) => (0..word).fold(u64::MAX, |value, _| value & self.next()),
         }
     }
 }
