@@ -48,13 +48,21 @@ pub fn measure(tasks: usize, share: usize) -> Row {
 
 /// Tasks of a block: one, three side by side, and one that joins them.
 const BLOCK: usize = 5;
+/// Numbers of the input that conditions look at.
+const FIELDS: usize = 50;
 /// One block in so many is nested.
 const NESTED: usize = 4;
 
 /// Writes blocks one after the other. Some of the tasks that are side by side have a condition, and
 /// what joins them reads an output.
 pub(crate) fn definition(tasks: usize, share: usize) -> String {
-    let mut out = String::from("id: bench\ntasks:\n");
+    let names: Vec<String> = (0..FIELDS).map(|it| format!("x{it}")).collect();
+    let numbers: Vec<String> = names.iter().map(|it| format!("{it}: {{type: number}}")).collect();
+    let mut out = format!(
+        "id: bench\ninput:\n  type: object\n  required: [{}]\n  properties: {{{}}}\ntasks:\n",
+        names.join(", "),
+        numbers.join(", ")
+    );
     let (mut before, mut conditions) = (String::new(), 0);
     for block in 0..tasks / BLOCK {
         let is_nested = block % NESTED == 0;
@@ -71,7 +79,7 @@ pub(crate) fn definition(tasks: usize, share: usize) -> String {
         let is_conditional = conditions < block * BLOCK / share;
         conditions += usize::from(is_conditional);
         let condition = if is_conditional {
-            format!("if: input.x{} > {block}, ", block % 50)
+            format!("if: input.x{} > {block}.0, ", block % FIELDS)
         } else {
             String::new()
         };

@@ -40,8 +40,10 @@ fn a_thousand_branches_with_choices() {
     let mut source = "id: a\ntasks:\n".to_owned();
     let mut ends = Vec::new();
     for at in 0..1_000 {
-        writeln!(source, "  x{at}: {{if: input.v{at} > 3, uses: log, with: {{message: a}}}}").unwrap();
-        writeln!(source, "  y{at}: {{if: input.v{at} <= 3, uses: log, with: {{message: a}}}}").unwrap();
+        writeln!(source, "  x{at}: {{if: input.v{at} > 3, uses: log, with: {{message: a}}}}")
+            .unwrap();
+        writeln!(source, "  y{at}: {{if: input.v{at} <= 3, uses: log, with: {{message: a}}}}")
+            .unwrap();
         writeln!(source, "  z{at}: {{needs: [x{at}, y{at}], join: none_failed, uses: h}}").unwrap();
         ends.push(format!("z{at}"));
     }
@@ -58,12 +60,16 @@ fn a_hard_contradiction_is_left_open_or_refuted() {
     let mut count = 0;
     let mut add = |condition: String| {
         count += 1;
-        writeln!(source, "  t{count}: {{needs: [{before}], if: {condition:?}, uses: log, with: {{message: a}}}}")
-            .unwrap();
+        writeln!(
+            source,
+            "  t{count}: {{needs: [{before}], if: {condition:?}, uses: log, with: {{message: a}}}}"
+        )
+        .unwrap();
         before = format!("t{count}");
     };
     for pigeon in 0..=HOLES {
-        let holes: Vec<String> = (0..HOLES).map(|it| format!("input.p{pigeon}_{it} == 1")).collect();
+        let holes: Vec<String> =
+            (0..HOLES).map(|it| format!("input.p{pigeon}_{it} == 1")).collect();
         add(holes.join(" || "));
     }
     for hole in 0..HOLES {
@@ -117,7 +123,8 @@ fn composites_as_deep_as_may_be() {
 fn many_conditions_on_one_path() {
     let mut source = "id: a\ntasks:\n".to_owned();
     for at in 0..2_000 {
-        writeln!(source, "  t{at}: {{if: input.n == {at}, uses: log, with: {{message: a}}}}").unwrap();
+        writeln!(source, "  t{at}: {{if: input.n == {at}, uses: log, with: {{message: a}}}}")
+            .unwrap();
     }
     writeln!(source, "  both: {{needs: [t3, t1999], uses: h}}").unwrap();
     let document = check(&source);

@@ -9,6 +9,9 @@ use super::circuit::{Circuit, Gate, Lit};
 
 /// Conflicts after which a question stays open.
 const CONFLICTS_MAX: u64 = 20_000;
+/// Gates that are looked at first, the nearest ones: what is impossible for them alone is
+/// impossible, and most questions about a task are answered by its needs.
+const NEAR_GATES: usize = 400;
 /// Gates that one question may involve.
 const CONE_GATES_MAX: usize = 200_000;
 
@@ -61,9 +64,20 @@ impl batsat::Callbacks for Patience {
 
 /// Asks whether all of these literals can be true together.
 pub(super) fn solve(circuit: &Circuit, all: &[Lit], certify: bool) -> Solved {
-    let Some(clauses) = clauses(circuit, all) else {
-        return Solved::Open(format!("more than {CONE_GATES_MAX} gates are involved"));
-    };
+    // A certificate is about the whole question.
+    if !certify {
+        let near = written(circuit, all, cone(circuit, all, NEAR_GATES));
+        if let impossible @ Solved::Cannot(_) = ask(&near, certify) {
+            return impossible;
+        }
+    }
+    match clauses(circuit, all) {
+        Some(clauses) => ask(&clauses, certify),
+        None => Solved::Open(format!("more than {CONE_GATES_MAX} gates are involved")),
+    }
+}
+
+fn ask(clauses: &Clauses, certify: bool) -> Solved {
     let patience = Patience { learnt: certify.then(Vec::new), ..Patience::default() };
     let mut solver = batsat::Solver::new(batsat::SolverOpts::default(), patience);
     // Failures and the like are tried last, so that a scenario has few of them.
@@ -93,7 +107,13 @@ pub(super) fn solve(circuit: &Circuit, all: &[Lit], certify: bool) -> Solved {
 /// Writes the part of the circuit below some literals as clauses (Tseitin, 1968), together with
 /// the demand that all of them hold. None if that part is too large.
 pub(super) fn clauses(circuit: &Circuit, all: &[Lit]) -> Option<Clauses> {
-    let gates = cone(circuit, all)?;
+    let cone = cone(circuit, all, CONE_GATES_MAX);
+    (cone.opened == cone.gates.len()).then(|| written(circuit, all, cone))
+}
+
+/// Writes a cone as clauses. Gates that were not opened may have any value.
+fn written(circuit: &Circuit, all: &[Lit], cone: Cone) -> Clauses {
+    let Cone { gates, opened } = cone;
     let numbers: HashMap<usize, i32> =
         gates.iter().enumerate().map(|(at, gate)| (*gate, at as i32 + 1)).collect();
     let number = |lit: Lit| {
@@ -101,7 +121,7 @@ pub(super) fn clauses(circuit: &Circuit, all: &[Lit]) -> Option<Clauses> {
         if lit.is_negated() { -number } else { number }
     };
     let mut clauses = Vec::new();
-    for gate in &gates {
+    for gate in &gates[..opened] {
         let this = numbers[gate];
         match &circuit.gates()[*gate] {
             Gate::True => clauses.push(vec![this]),
@@ -115,11 +135,18 @@ pub(super) fn clauses(circuit: &Circuit, all: &[Lit]) -> Option<Clauses> {
         }
     }
     clauses.extend(all.iter().map(|it| vec![number(*it)]));
-    Some(Clauses { clauses, gates })
+    Clauses { clauses, gates }
 }
 
-/// Returns the gates that some literals depend on.
-fn cone(circuit: &Circuit, all: &[Lit]) -> Option<Vec<usize>> {
+/// Gates that some literals depend on, the nearest first.
+struct Cone {
+    gates: Vec<usize>,
+    /// So many of them have all that they depend on among the gates.
+    opened: usize,
+}
+
+/// Opens gates as long as there are fewer than a number.
+fn cone(circuit: &Circuit, all: &[Lit], gates_max: usize) -> Cone {
     let mut gates: Vec<usize> = Vec::new();
     let mut seen = std::collections::HashSet::new();
     let mut add = |gate: usize, gates: &mut Vec<usize>| {
@@ -129,14 +156,11 @@ fn cone(circuit: &Circuit, all: &[Lit]) -> Option<Vec<usize>> {
     };
     all.iter().for_each(|it| add(it.gate(), &mut gates));
     let mut at = 0;
-    while at < gates.len() {
-        if gates.len() > CONE_GATES_MAX {
-            return None;
-        }
+    while at < gates.len() && gates.len() <= gates_max {
         if let Gate::And(operands) = &circuit.gates()[gates[at]] {
             operands.iter().for_each(|it| add(it.gate(), &mut gates));
         }
         at += 1;
     }
-    Some(gates)
+    Cone { gates, opened: at }
 }
