@@ -149,8 +149,8 @@ const SCENARIO_WORDS_MAX: usize = 1 << 22;
 const WORDS_PER_GATE_MAX: usize = 16;
 
 impl Scenarios {
-    /// Computes scenarios that cover common choices: the first is the one in which nothing rare
-    /// happens, the others mix. The same circuit always gives the same ones.
+    /// Computes scenarios that cover common choices: in the first ones nothing rare happens, the
+    /// others mix. The same circuit always gives the same ones.
     pub fn new(circuit: &Circuit) -> Scenarios {
         let gates = circuit.gates();
         let per_gate = (SCENARIO_WORDS_MAX / gates.len().max(1)).clamp(1, WORDS_PER_GATE_MAX);
@@ -201,16 +201,14 @@ impl Pattern {
         mixed ^ (mixed >> 31)
     }
 
-    /// The words differ in how often rare things happen: never in the first scenario, seldom in
-    /// even words, often in odd ones.
+    /// The words differ in how often rare things happen: never in the first, so that something is
+    /// tried of what comes at the end of a long row, then every other time, and ever more seldom.
     fn input(&mut self, rare: bool, word: usize) -> u64 {
-        let value = self.next();
-        let value = match (rare, word % 2) {
-            (true, 0) => value & self.next() & self.next() & self.next(),
-            (true, _) => value & self.next(),
-            (false, _) => value,
-        };
-        if word == 0 && rare { value & !1 } else { value }
+        match (rare, word) {
+            (false, _) => self.next(),
+            (true, 0) => 0,
+            (true, word) => (0..word).fold(u64::MAX, |value, _| value & self.next()),
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use super::circuit::{Circuit, Gate, Lit};
 const CONFLICTS_MAX: u64 = 20_000;
 /// Gates that are looked at first, the nearest ones: what is impossible for them alone is
 /// impossible, and most questions about a task are answered by its needs.
-const NEAR_GATES: usize = 400;
+const NEAR_GATES: usize = 100;
 /// Gates that one question may involve.
 const CONE_GATES_MAX: usize = 200_000;
 
