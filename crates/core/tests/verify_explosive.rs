@@ -54,7 +54,7 @@ fn a_thousand_branches_with_choices() {
 /// The pigeons do not fit: a contradiction that is hard for every solver of this kind.
 #[test]
 fn a_hard_contradiction_is_left_open_or_refuted() {
-    const HOLES: usize = 9;
+    const HOLES: usize = 7;
     let mut source = "id: a\ntasks:\n  t0: {uses: log, with: {message: a}}\n".to_owned();
     let mut before = "t0".to_owned();
     let mut count = 0;
@@ -129,7 +129,8 @@ fn many_conditions_on_one_path() {
     writeln!(source, "  both: {{needs: [t3, t1999], uses: h}}").unwrap();
     let document = check(&source);
     let proofs = &document.proofs.as_ref().unwrap().proofs;
-    let both = proofs.iter().filter(|it| it.subject == "both");
+    let about_running = |it: Property| matches!(it, Property::Reachability | Property::Joins);
+    let both = proofs.iter().filter(|it| it.subject == "both" && about_running(it.property));
     let mut verdicts = both.map(|it| &it.verdict);
     assert!(verdicts.all(|it| !matches!(it, Verdict::Proved { .. })), "it never runs");
 }

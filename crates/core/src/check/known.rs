@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::outline::{Outline, Placed};
 use super::{CheckContext, schema_type};
 use crate::definition::{Definition, Work};
-use crate::expr::{FieldType, MapType, Type};
+use crate::expr::{FieldType, MapType, Shape, Template, Type};
 use crate::kind_schema::output_schema;
 use crate::plan::is_built_in;
 
@@ -50,12 +50,26 @@ impl Known {
     /// Returns the type of a task's output; of a `for_each`, the list of its items' outputs.
     pub fn output(&self, placed: &Placed<'_>) -> Type {
         let one = match &placed.task.work {
-            Work::Uses { kind, .. } => {
-                self.outputs.get(kind.value.as_str()).cloned().unwrap_or(Type::Any)
+            Work::Uses { kind, with } => {
+                let all = self.outputs.get(kind.value.as_str()).cloned().unwrap_or(Type::Any);
+                match with {
+                    Some(with) if kind.value == "sql" => one_result(all, &with.template),
+                    _ => all,
+                }
             }
             Work::Nothing | Work::Composite(_) => Type::Any,
         };
         if placed.task.for_each.is_some() { Type::list(one) } else { one }
+    }
+}
+
+/// Of `sql`, several `statements` give a list of results, one `query` gives one.
+fn one_result(all: Type, with: &Template) -> Type {
+    match all {
+        Type::Union(members) if with.shape(&["statements"]) == Shape::Missing => {
+            Type::union(members.iter().filter(|it| !matches!(it, Type::List(_))).cloned())
+        }
+        all => all,
     }
 }
 

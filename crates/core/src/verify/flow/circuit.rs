@@ -90,15 +90,23 @@ impl Circuit {
 
     /// Adds a choice between `count` things: exactly one of the literals is true in every scenario.
     pub fn choice(&mut self, count: usize) -> Vec<Lit> {
+        self.choice_of(&vec![false; count])
+    }
+
+    /// Adds a choice between things of which some are rare.
+    pub fn choice_of(&mut self, rare: &[bool]) -> Vec<Lit> {
+        let mut order: Vec<usize> = (0..rare.len()).collect();
+        // What is left in the end is not rare, if anything is not.
+        order.sort_by_key(|it| !rare[*it]);
         let mut left = Lit::TRUE;
-        let mut chosen = Vec::with_capacity(count);
-        for at in 0..count {
-            if at + 1 == count {
-                chosen.push(left);
+        let mut chosen = vec![Lit::FALSE; rare.len()];
+        for (at, thing) in order.iter().enumerate() {
+            if at + 1 == rare.len() {
+                chosen[*thing] = left;
                 break;
             }
-            let this = self.input(false);
-            chosen.push(self.and([left, this]));
+            let this = self.input(rare[*thing]);
+            chosen[*thing] = self.and([left, this]);
             left = self.and([left, !this]);
         }
         chosen
@@ -149,8 +157,8 @@ const SCENARIO_WORDS_MAX: usize = 1 << 22;
 const WORDS_PER_GATE_MAX: usize = 16;
 
 impl Scenarios {
-    /// Computes scenarios that cover common choices: in the first ones nothing rare happens, the
-    /// others mix. The same circuit always gives the same ones.
+    /// Computes scenarios that cover common choices: in some nothing rare happens, the others mix.
+    /// The same circuit always gives the same ones.
     pub fn new(circuit: &Circuit) -> Scenarios {
         let gates = circuit.gates();
         let per_gate = (SCENARIO_WORDS_MAX / gates.len().max(1)).clamp(1, WORDS_PER_GATE_MAX);
@@ -201,13 +209,13 @@ impl Pattern {
         mixed ^ (mixed >> 31)
     }
 
-    /// The words differ in how often rare things happen: never in the first, so that something is
-    /// tried of what comes at the end of a long row, then every other time, and ever more seldom.
+    /// The words differ in how often rare things happen: never in every fourth, so that something is
+    /// tried of what comes at the end of a long row, and ever more seldom in the others.
     fn input(&mut self, rare: bool, word: usize) -> u64 {
-        match (rare, word) {
+        match (rare, word % 4) {
             (false, _) => self.next(),
             (true, 0) => 0,
-            (true, word) => (0..word).fold(u64::MAX, |value, _| value & self.next()),
+            (true, _) => (0..word).fold(u64::MAX, |value, _| value & self.next()),
         }
     }
 }

@@ -4,7 +4,7 @@
 //! (`verify::guard`); which region holds is a choice of the environment, or follows from how tasks
 //! ended. A condition is then a function of regions.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use serde_json::Value as Json;
@@ -66,6 +66,8 @@ pub(super) struct Conditions {
     places: HashMap<NodeId, usize>,
     /// The literals of each region, once they are needed.
     lits: Vec<Option<Vec<Lit>>>,
+    /// The regions in which a condition only ever fails: data of a type that nobody means.
+    odd: HashSet<Literal>,
     guards: HashMap<NodeId, Guard>,
     /// The paths that each condition depends on.
     paths: HashMap<NodeId, Vec<usize>>,
@@ -103,6 +105,7 @@ impl Conditions {
             regions,
             places,
             lits,
+            odd: HashSet::new(),
             guards: HashMap::new(),
             paths: HashMap::new(),
             inexact,
@@ -114,6 +117,7 @@ impl Conditions {
         let table = self.table(id);
         if let Some(table) = &table {
             self.paths.insert(id, table.paths.clone());
+            self.note_odd(table);
         }
         let guard = match table {
             Some(table) => self.encode(&table, circuit, outcomes),
@@ -156,6 +160,15 @@ impl Conditions {
             self.inexact.insert(id, reason);
         }
         table
+    }
+
+    fn note_odd(&mut self, table: &Table) {
+        let of = |wanted: bool| {
+            let cells = table.cells().filter(move |it| (it.1 == Outcome::Error) == wanted);
+            cells.flat_map(|it| it.0.iter().copied()).collect::<HashSet<Literal>>()
+        };
+        let fine = of(false);
+        self.odd.extend(of(true).into_iter().filter(|it| !fine.contains(it)));
     }
 
     fn encode(&mut self, table: &Table, circuit: &mut Circuit, outcomes: &[Outcomes]) -> Guard {
@@ -310,7 +323,14 @@ impl Conditions {
         circuit: &mut Circuit,
         outcomes: &[Outcomes],
     ) -> Vec<Lit> {
-        let Some(parent) = partition.parent else { return circuit.choice(partition.regions.len()) };
+        let is_odd = |odd: &HashSet<Literal>, at: usize| {
+            odd.contains(&Literal { path: number as u32, region: at as u32 })
+        };
+        let Some(parent) = partition.parent else {
+            let odd: Vec<bool> =
+                (0..partition.regions.len()).map(|it| is_odd(&self.odd, it)).collect();
+            return circuit.choice_of(&odd);
+        };
         debug_assert!(parent < number, "a path comes after the one above it");
         let mut groups: HashMap<Option<usize>, Vec<usize>> = HashMap::new();
         for (at, region) in partition.regions.iter().enumerate() {
@@ -328,7 +348,8 @@ impl Conditions {
                 }
                 None => Lit::TRUE,
             };
-            for (at, chosen) in group.iter().zip(circuit.choice(group.len())) {
+            let odd: Vec<bool> = group.iter().map(|it| is_odd(&self.odd, *it)).collect();
+            for (at, chosen) in group.iter().zip(circuit.choice_of(&odd)) {
                 lits[*at] = circuit.and([above, chosen]);
             }
         }

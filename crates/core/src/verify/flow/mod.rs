@@ -38,14 +38,18 @@ use circuit::{Circuit, Lit, Scenarios};
 use conditions::{Conditions, Guard, PathValue};
 use encode::{Encoded, Outcomes};
 use example::Fields;
-use solve::{Model, Solved};
+use solve::{Model, Numbers, Solved};
 
-/// Gates that all questions about a plan may involve together, counted each time.
+/// Gates that all questions about a plan may involve together, each counted with this many at most:
+/// few look further than nearby.
 const WORK_MAX: usize = 20_000_000;
+const QUESTION_WORK: usize = 1_000;
 /// Tasks before one whose conditions are looked at.
 const INEXACT_TASKS_MAX: usize = 2_000;
+/// Gates whose clauses show what the structure alone excludes.
+const STRUCTURE_CONE: usize = 200_000;
 /// Gates that are looked at before the solver is asked.
-const STRUCTURE_GATES_MAX: usize = 2_000;
+const STRUCTURE_GATES_MAX: usize = 100;
 
 /// Something that may be true of a task in an execution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,6 +128,8 @@ pub(crate) struct Flow {
     before: Vec<Vec<NodeId>>,
     work_left: Cell<usize>,
     replays_left: Cell<usize>,
+    numbers: RefCell<Numbers>,
+    conflicts_left: Cell<u64>,
     /// What shows each answer that something cannot be.
     certificates: Option<RefCell<Vec<Certificate>>>,
     /// What is being asked, for the certificates.
@@ -138,6 +144,7 @@ impl Flow {
         let scenarios = Scenarios::new(&encoded.circuit);
         let before = trace::before(subject.plan);
         let (work_left, replays_left) = (Cell::new(WORK_MAX), Cell::new(replays_max(subject)));
+        let numbers = RefCell::new(Numbers::new(&encoded.circuit));
         let certificates = subject.context.certify.then(RefCell::default);
         let about = RefCell::new((Property::Reachability, String::new()));
         Flow {
@@ -146,6 +153,8 @@ impl Flow {
             before,
             work_left,
             replays_left,
+            numbers,
+            conflicts_left: Cell::new(solve::ALL_CONFLICTS_MAX),
             fields: OnceCell::new(),
             certificates,
             about,
@@ -259,13 +268,19 @@ impl Flow {
             return Answer::Yes(Found::Tried(at));
         }
         if all.iter().any(|it| self.circuit().follows(!*it, all, STRUCTURE_GATES_MAX)) {
-            self.certify(all, Vec::new());
+            if self.certificates.is_some() {
+                let near = {
+                    let numbers = &mut self.numbers.borrow_mut();
+                    solve::clauses(self.circuit(), all, STRUCTURE_CONE, numbers)
+                };
+                self.certify(near.clauses, Vec::new());
+            }
             return Answer::No;
         }
         match self.ask_solver(all) {
             Solved::Can(model) => Answer::Yes(Found::Solved(model)),
-            Solved::Cannot(steps) => {
-                self.certify(all, steps);
+            Solved::Cannot { clauses, steps } => {
+                self.certify(clauses, steps);
                 Answer::No
             }
             Solved::Open(reason) => Answer::Unknown(reason),
@@ -281,22 +296,23 @@ impl Flow {
         }
     }
 
-    /// Keeps what shows that literals cannot all be true, if that is wanted.
-    fn certify(&self, all: &[Lit], steps: Vec<Vec<i32>>) {
+    /// Keeps what shows that something cannot be, if that is wanted.
+    fn certify(&self, clauses: Vec<Vec<i32>>, steps: Vec<Vec<i32>>) {
         let Some(certificates) = &self.certificates else { return };
-        if let Some(solve::Clauses { clauses, .. }) = solve::clauses(self.circuit(), all) {
-            let (property, subject) = self.about.borrow().clone();
-            certificates.borrow_mut().push(Certificate { property, subject, clauses, steps });
-        }
+        let (property, subject) = self.about.borrow().clone();
+        certificates.borrow_mut().push(Certificate { property, subject, clauses, steps });
     }
 
     fn ask_solver(&self, all: &[Lit]) -> Solved {
-        let Some(left) = self.work_left.get().checked_sub(self.circuit().gates().len().min(10_000))
+        let Some(left) =
+            self.work_left.get().checked_sub(self.circuit().gates().len().min(QUESTION_WORK))
         else {
             return Solved::Open("the definition raises too many hard questions".to_owned());
         };
         self.work_left.set(left);
-        solve::solve(self.circuit(), all, self.certificates.is_some())
+        let certify = self.certificates.is_some();
+        let numbers = &mut self.numbers.borrow_mut();
+        solve::solve(self.circuit(), all, certify, numbers, &self.conflicts_left)
     }
 }
 

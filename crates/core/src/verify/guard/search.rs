@@ -61,7 +61,7 @@ impl From<Outcome> for Truth {
 }
 
 /// The region of a path, by their positions in [`Regions`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Literal {
     pub path: u32,
     pub region: u32,
