@@ -30,6 +30,8 @@ use crate::kinds::bounded::{cancelled, elapsed, joined, timed_out, within};
 const CONNECT_TIMEOUT: Span = Span::from_secs(10);
 /// How long a server may take to stop a statement before its connection is given up.
 const CANCEL_GRACE: Span = Span::from_secs(5);
+/// After this long, the server is asked again.
+const CANCEL_REPEAT: Span = Span::from_millis(200);
 
 pub(super) struct Postgres {
     config: Config,
@@ -124,11 +126,19 @@ impl Postgres {
             tokio::select! {
                 biased;
                 result = &mut running => Some(result),
-                () = abort.cancelled() => {
-                    // What counts is how the statement ends, not whether the message arrived.
-                    let _ = tokio::time::timeout(CANCEL_GRACE, self.cancel(&token)).await;
-                    tokio::time::timeout(CANCEL_GRACE, &mut running).await.ok()
-                }
+                () = abort.cancelled() => tokio::time::timeout(CANCEL_GRACE, async {
+                    // What counts is how the statement ends, not whether the message arrived. One
+                    // that comes before the server has begun finds nothing to stop.
+                    loop {
+                        let _ = self.cancel(&token).await;
+                        let ended = tokio::time::timeout(CANCEL_REPEAT, &mut running).await;
+                        if let Ok(result) = ended {
+                            break result;
+                        }
+                    }
+                })
+                .await
+                .ok(),
             }
         };
         let Some(result) = result else { return Err(cancelled()) };
