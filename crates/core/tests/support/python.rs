@@ -1,5 +1,8 @@
 //! Oracles in Python, where there is one that has their package.
 
+#![allow(clippy::disallowed_types, reason = "an oracle is a program of its own")]
+#![allow(clippy::print_stderr, reason = "what was skipped, loudly")]
+
 use std::process::{Child, Command, Stdio};
 
 /// Starts a script of `xtask/oracles`, or says loudly why it cannot be. `SUREFOOT_PYTHON` names the
