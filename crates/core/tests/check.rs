@@ -5,10 +5,13 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![allow(clippy::disallowed_methods, reason = "the cases are files")]
 
+mod support;
+
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use serde_json::json;
+use support::table;
 use surefoot_core::check::{
     CheckContext, CheckedDocument, HandlerSchema, KnownWorkflow, check_source,
 };
@@ -111,25 +114,11 @@ fn known_world() -> CheckContext {
     }
 }
 
-/// Checks each case of a file, a title, a definition and the expected text.
 #[track_caller]
 fn check(file: &str, context: &CheckContext, describe: fn(&str, &CheckedDocument) -> String) {
-    let path = data(file);
-    let cases = std::fs::read_to_string(&path).unwrap();
-    let mut found = String::new();
-    for case in cases.split("=== ").skip(1) {
-        let (title, rest) = case.split_once('\n').unwrap();
-        let (source, _) = rest.split_once("---\n").unwrap();
-        let checked = check_source(source.as_bytes(), context).remove(0);
-        let text = describe(source, &checked);
-        write!(found, "=== {title}\n{source}---\n{text}\n").unwrap();
-    }
-    if std::env::var_os("UPDATE_EXPECTED").is_some() {
-        return std::fs::write(&path, &found).unwrap();
-    }
-    for (found, expected) in found.split("=== ").zip(cases.split("=== ")) {
-        assert_eq!(found, expected, "{file}; UPDATE_EXPECTED=1 takes the new text over");
-    }
+    table::check(&format!("check/{file}"), |source| {
+        describe(source, &check_source(source.as_bytes(), context).remove(0))
+    });
 }
 
 fn data(file: &str) -> PathBuf {

@@ -5,9 +5,11 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![allow(clippy::disallowed_methods, reason = "the cases are files")]
 
-use std::fmt::Write as _;
-use std::path::PathBuf;
+mod support;
 
+use std::fmt::Write as _;
+
+use support::table;
 use surefoot_core::check::{CheckContext, CheckedDocument, check_source};
 use surefoot_core::source::{LineIndex, Problem};
 
@@ -16,25 +18,12 @@ fn graphs() {
     check("flow.txt");
 }
 
-/// Checks each case of a file: a title, a definition and the expected text.
 #[track_caller]
 fn check(file: &str) {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/verify").join(file);
-    let cases = std::fs::read_to_string(&path).unwrap();
-    let mut found = String::new();
-    for case in cases.split("=== ").skip(1) {
-        let (title, rest) = case.split_once('\n').unwrap();
-        let (source, _) = rest.split_once("---\n").unwrap();
+    table::check(&format!("verify/{file}"), |source| {
         let checked = check_source(source.as_bytes(), &CheckContext::default()).remove(0);
-        let text = describe(source, &checked);
-        writeln!(found, "=== {title}\n{source}---\n{text}").unwrap();
-    }
-    if std::env::var_os("UPDATE_EXPECTED").is_some() {
-        return std::fs::write(&path, &found).unwrap();
-    }
-    for (found, expected) in found.split("=== ").zip(cases.split("=== ")) {
-        assert_eq!(found, expected, "{file}; UPDATE_EXPECTED=1 takes the new text over");
-    }
+        describe(source, &checked)
+    });
 }
 
 fn describe(source: &str, checked: &CheckedDocument) -> String {

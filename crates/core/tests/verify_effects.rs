@@ -6,9 +6,12 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![allow(clippy::disallowed_methods, reason = "the cases are files")]
 
+mod support;
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use support::table;
 use surefoot_core::check::{CheckContext, CheckedDocument, KnownWorkflow, check_source};
 use surefoot_core::source::{LineIndex, Problem, Severity};
 use surefoot_core::verify::upgrade::{Stand, compare};
@@ -56,7 +59,7 @@ fn waits_locks_secrets_and_recursion() {
 
 #[test]
 fn what_running_runs_can_follow() {
-    expect("upgrades.txt", |case| {
+    table::check("verify/upgrades.txt", |case| {
         let (old, new) = case.split_once("+++\n").unwrap();
         let plan = |source: &str| {
             let text = format!("id: it\n{source}");
@@ -97,15 +100,7 @@ fn sane_definitions_are_silent() {
 }
 
 fn definitions(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(definitions(&path));
-        } else if path.extension().is_some_and(|it| it == "yaml" || it == "json") {
-            found.push(path);
-        }
-    }
+    let mut found = table::definitions_below(folder);
     found.retain(|it| {
         !it.ends_with("compose.yaml") && !it.components().any(|it| it.as_os_str() == "sample")
     });
@@ -151,31 +146,11 @@ fn a_large_graph_is_no_matter_of_pairs() {
 /// Checks the definitions of a file.
 #[track_caller]
 fn check(file: &str, properties: &[Property]) {
-    expect(file, |source| {
+    table::check(&format!("verify/{file}"), |source| {
         let text = format!("id: it\n{source}");
         let checked = check_source(text.as_bytes(), &world()).remove(0);
         describe(&text, &checked, properties)
     });
-}
-
-/// Compares each case of a file, a title, a source and the expected text, with what is found now.
-#[track_caller]
-fn expect(file: &str, describe: impl Fn(&str) -> String) {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/verify").join(file);
-    let cases = std::fs::read_to_string(&path).unwrap();
-    let mut found = String::new();
-    for case in cases.split("=== ").skip(1) {
-        let (title, rest) = case.split_once('\n').unwrap();
-        let (source, _) = rest.split_once("---\n").unwrap();
-        let text = describe(source);
-        write!(found, "=== {title}\n{source}---\n{text}\n").unwrap();
-    }
-    if std::env::var_os("UPDATE_EXPECTED").is_some() {
-        return std::fs::write(&path, &found).unwrap();
-    }
-    for (found, expected) in found.split("=== ").zip(cases.split("=== ")) {
-        assert_eq!(found, expected, "{file}; UPDATE_EXPECTED=1 takes the new text over");
-    }
 }
 
 fn world() -> CheckContext {

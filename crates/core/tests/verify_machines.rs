@@ -6,9 +6,12 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![allow(clippy::disallowed_methods, reason = "the cases are files")]
 
+mod support;
+
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
+use support::table;
 use surefoot_core::check::{CheckContext, CheckedDocument, check_source};
 use surefoot_core::source::{LineIndex, Severity};
 use surefoot_core::verify::{Property, Verdict};
@@ -126,8 +129,8 @@ fn a_state_says_when_it_is_entered() {
 #[test]
 fn good_machines_have_no_findings() {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let mut files = files_below(&root.join("tests/data/good"));
-    files.extend(files_below(&root.join("../../examples")));
+    let mut files = table::definitions_below(&root.join("tests/data/good"));
+    files.extend(table::definitions_below(&root.join("../../examples")));
     assert!(files.len() > 8, "the definitions are not where they were");
     for file in files {
         let source = std::fs::read(&file).unwrap();
@@ -144,38 +147,12 @@ fn good_machines_have_no_findings() {
     }
 }
 
-fn files_below(folder: &std::path::Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(files_below(&path));
-        } else if path.extension().is_some_and(|it| it == "yaml" || it == "json") {
-            found.push(path);
-        }
-    }
-    found
-}
-
-/// Checks each case of a file, a title, a definition and the expected text.
 #[track_caller]
 fn check(file: &str) {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/verify").join(file);
-    let cases = std::fs::read_to_string(&path).unwrap();
-    let mut found = String::new();
-    for case in cases.split("=== ").skip(1) {
-        let (title, rest) = case.split_once('\n').unwrap();
-        let (source, _) = rest.split_once("---\n").unwrap();
+    table::check(&format!("verify/{file}"), |source| {
         let checked = check_source(source.as_bytes(), &CheckContext::default()).remove(0);
-        let text = describe(source, &checked);
-        write!(found, "=== {title}\n{source}---\n{text}\n").unwrap();
-    }
-    if std::env::var_os("UPDATE_EXPECTED").is_some() {
-        return std::fs::write(&path, &found).unwrap();
-    }
-    for (found, expected) in found.split("=== ").zip(cases.split("=== ")) {
-        assert_eq!(found, expected, "{file}; UPDATE_EXPECTED=1 takes the new text over");
-    }
+        describe(source, &checked)
+    });
 }
 
 fn describe(source: &str, checked: &CheckedDocument) -> String {

@@ -8,6 +8,7 @@ pub mod python;
 pub mod random_definitions;
 pub mod random_machines;
 pub mod random_oracle;
+pub mod table;
 
 use std::sync::Arc;
 
