@@ -88,6 +88,9 @@ impl From<store::Error> for Failure {
             ),
             store::Error::Unusable { hint, .. } => (Exit::Unreachable, "SF5012", hint),
             store::Error::Unavailable { hint, .. } => (Exit::Unreachable, "SF5013", hint),
+            store::Error::TooLarge { .. } => {
+                (Exit::Usage, "SF5038", "Make it smaller, or do it in parts.".to_owned())
+            }
             store::Error::Damaged { .. } => (
                 Exit::Unreachable,
                 "SF5014",

@@ -213,7 +213,8 @@ impl Engine {
         self.shared.prepare(id, request, None).await
     }
 
-    fn now(&self) -> u64 {
+    /// Returns the time that the engine goes by, in milliseconds since 1970.
+    pub fn now(&self) -> u64 {
         self.shared.clock.now()
     }
 
