@@ -424,4 +424,15 @@ mod tests {
         assert_eq!(leases.overdue(over, Duration::ZERO).len(), 0);
         assert_eq!(leases.of("wk_1"), [0]);
     }
+
+    #[test]
+    fn what_does_not_end_when_asked_is_over_after_its_grace() {
+        let (mut leases, _) = leases();
+        let (start, grace) = (Instant::now(), Duration::from_secs(5));
+        leases.held.values().for_each(|it| it.cancel.cancel());
+        assert!(leases.overdue(start, grace).is_empty());
+        assert!(leases.overdue(start + grace / 2, grace).is_empty());
+        assert!(leases.overdue(start + grace, grace).iter().all(|it| it.was_cancelled));
+        assert_eq!(leases.overdue(start + grace, grace).len(), 1);
+    }
 }
