@@ -20,6 +20,7 @@
 //! | `auth` | who asks, and what they may |
 //! | `body`, `parameters`, `problem`, `cursor` | what comes in and what goes out |
 //! | `workflows`, `runs`, `tasks` | the things themselves |
+//! | `workers` | who executes tasks in other processes |
 //! | `health` | whether it is well |
 //! | `listen` | the socket: where it listens, how it stops |
 
@@ -36,6 +37,7 @@ mod runs;
 mod service;
 mod tasks;
 mod time;
+mod workers;
 mod workflows;
 
 pub use api::{Access, Declared};

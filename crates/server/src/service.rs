@@ -20,6 +20,7 @@ use crate::api::{Api, Declared};
 use crate::auth::Auth;
 use crate::config::ServerConfig;
 use crate::problem::Problem;
+use crate::workers::Pool;
 
 /// The service over one engine. Cheap to clone; all clones are the same service.
 #[derive(Clone)]
@@ -31,6 +32,7 @@ struct Inner {
     auth: Auth,
     /// Requests that may still be taken on.
     room: Semaphore,
+    workers: Pool,
     /// Cancelled when the service begins to stop.
     stopping: CancellationToken,
 }
@@ -50,6 +52,7 @@ impl Service {
         let inner = Inner {
             auth: Auth::new(&config.tokens).map_err(OpenError::Config)?,
             room: Semaphore::new(config.requests),
+            workers: Pool::default(),
             stopping: CancellationToken::new(),
             engine,
             config,
@@ -86,7 +89,8 @@ impl Service {
         let api = crate::health::routes(api);
         let api = crate::workflows::routes(api);
         let api = crate::runs::routes(api);
-        crate::tasks::routes(api)
+        let api = crate::tasks::routes(api);
+        crate::workers::routes(api)
     }
 
     pub fn engine(&self) -> &Engine {
@@ -114,6 +118,11 @@ impl Service {
 
     pub(crate) fn store(&self) -> &dyn Store {
         &**self.0.engine.store()
+    }
+
+    /// Returns the workers that are known.
+    pub(crate) fn workers(&self) -> &Pool {
+        &self.0.workers
     }
 
     pub(crate) fn auth(&self) -> &Auth {
