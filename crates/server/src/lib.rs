@@ -19,6 +19,7 @@
 //! | `api` | how a route is declared: with the access that it needs |
 //! | `auth` | who asks, and what they may |
 //! | `body`, `parameters`, `problem`, `cursor` | what comes in and what goes out |
+//! | `idempotency` | a request that is sent twice is carried out once |
 //! | `workflows`, `runs`, `tasks` | the things themselves |
 //! | `workers` | who executes tasks in other processes |
 //! | `health` | whether it is well |
@@ -30,6 +31,7 @@ mod body;
 mod config;
 mod cursor;
 mod health;
+mod idempotency;
 mod listen;
 mod parameters;
 mod problem;
@@ -41,7 +43,7 @@ mod workers;
 mod workflows;
 
 pub use api::{Access, Declared};
-pub use auth::{Principal, Role};
+pub use auth::{Principal, Role, hash_for_config};
 pub use config::{ServerConfig, TokenConfig};
 pub use listen::{ListenError, serve};
 pub use problem::Problem;
