@@ -3,7 +3,6 @@
 #![allow(clippy::print_stdout, reason = "seeds and figures belong into the output of a test")]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::future::Future as _;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -77,15 +76,17 @@ async fn runs(engine: &Engine, schedule: &str) -> Vec<RunRow> {
     rows
 }
 
-/// The slots of runs, oldest first.
+/// The slots of runs, in order.
 fn slots(rows: &[RunRow]) -> Vec<u64> {
     let slot = |it: &RunRow| {
-        let key = it.key.clone().unwrap();
-        let (_, slot) = key.strip_prefix("schedule:").unwrap().split_once(':').unwrap();
+        let prefix = format!("schedule:{}:", it.labels["schedule"]);
+        let slot = it.key.as_ref().unwrap().strip_prefix(&prefix).unwrap();
         let instant: jiff::Timestamp = slot.parse().unwrap();
         instant.as_millisecond() as u64
     };
-    rows.iter().map(slot).collect()
+    let mut slots: Vec<u64> = rows.iter().map(slot).collect();
+    slots.sort_unstable();
+    slots
 }
 
 fn multiples(period: u64, from: u64, to: u64) -> Vec<u64> {
@@ -436,8 +437,8 @@ async fn catching_up_comes_in_bounded_looks_and_loses_nothing() {
     assert_eq!(schedules.get("x").await.unwrap().position.started, count);
 }
 
-/// Schedules that come due in one second.
-const CROWD: usize = 100_000;
+/// Schedules that come due in one second; fewer where nothing is optimised.
+const CROWD: usize = if cfg!(debug_assertions) { 10_000 } else { 100_000 };
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crowd_that_comes_due_at_once_is_started_in_batches() {
@@ -485,7 +486,7 @@ async fn a_crowd_that_comes_due_at_once_is_started_in_batches() {
     println!("{CROWD} schedules due at once: {took:.1?}, {} MiB more", grown / 1024);
     engine.idle().await;
     assert_eq!(engine.statistics().runs_started, CROWD as u64);
-    let rows = runs(&engine, "s099999").await;
+    let rows = runs(&engine, "s009999").await;
     assert_eq!(slots(&rows), [nine]);
     engine.stop(Duration::ZERO).await.unwrap();
 }
