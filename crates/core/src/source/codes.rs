@@ -199,6 +199,10 @@ pub const ENTRIES: &[Entry] = &[
     Entry { code: "SF5081", title: "the shop of the demo cannot be opened", page: include_str!("../../../../docs/errors/SF5081.md") },
     Entry { code: "SF5082", title: "a part of the demo cannot be started", page: include_str!("../../../../docs/errors/SF5082.md") },
     Entry { code: "SF5083", title: "the demo did not prove its promise", page: include_str!("../../../../docs/errors/SF5083.md") },
+    Entry { code: "SF5091", title: "it cannot listen", page: include_str!("../../../../docs/errors/SF5091.md") },
+    Entry { code: "SF5092", title: "a directory cannot be watched", page: include_str!("../../../../docs/errors/SF5092.md") },
+    Entry { code: "SF5093", title: "the server cannot be reached", page: include_str!("../../../../docs/errors/SF5093.md") },
+    Entry { code: "SF5094", title: "the server answered something else", page: include_str!("../../../../docs/errors/SF5094.md") },
 ];
 
 #[cfg(test)]
