@@ -19,7 +19,7 @@ from urllib.parse import quote
 from surefoot._convert import convert
 from surefoot._json import encode
 from surefoot.errors import RunCancelled, RunFailed, SurefootError, problem_error
-from surefoot.models import Deployed, Record, RunInfo
+from surefoot.models import Deployed, RunEvent, RunInfo
 
 T = TypeVar("T")
 
@@ -224,6 +224,40 @@ def control(run_id: str, verb: str, reason: str | None) -> Call[RunInfo]:
 
 def signal(run_id: str, name: str, data: object) -> Call[None]:
     return post(path("runs", run_id, "signals", name), data, lambda _: None)
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One of the events of a record."""
+
+    type: str
+    task: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Record:
+    """One entry of a run's journal: everything that one decision changed."""
+
+    seq: int
+    at: datetime
+    events: list[Fact]
+    actor: str | None = None
+    reason: str | None = None
+
+    def flat(self) -> list[RunEvent]:
+        return [
+            RunEvent(
+                type=it.type,
+                task=it.task,
+                detail=it.detail,
+                seq=self.seq,
+                at=self.at,
+                actor=self.actor or "",
+                reason=self.reason,
+            )
+            for it in self.events
+        ]
 
 
 def history(run_id: str, first: int) -> Call[tuple[list[Record], int | None]]:

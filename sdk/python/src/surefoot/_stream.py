@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, cast
 
 from surefoot import _calls
-from surefoot._calls import Reply
+from surefoot._calls import Record, Reply
 from surefoot._convert import convert
 from surefoot._retry import RetryPolicy
 from surefoot._sse import Message, Parser
 from surefoot.errors import SurefootError
-from surefoot.models import ENDED, Event, Record
+from surefoot.models import ENDED, Event, RunEvent
 
 PATH = "/v1/events"
 # The server says something every 15 seconds; a connection that is silent for three times as long is
@@ -91,12 +91,12 @@ class Journal:
     def has_ended(event: Event) -> bool:
         return event.type == "record" and event.data.get("status") in ENDED
 
-    def new(self, records: Iterable[Record]) -> Iterator[Record]:
+    def new(self, records: Iterable[Record]) -> Iterator[RunEvent]:
         for record in records:
             if record.seq >= self.next_seq:
                 self.next_seq = record.seq + 1
                 self._has_any = True
-                yield record
+                yield from record.flat()
 
 
 class Wait:

@@ -15,7 +15,7 @@ from surefoot._calls import Call, Reply, Source
 from surefoot._retry import RetryPolicy
 from surefoot._settings import Settings
 from surefoot.errors import StillRunning, SurefootError, unreachable
-from surefoot.models import Deployed, Event, Record, RunInfo
+from surefoot.models import Deployed, Event, RunEvent, RunInfo
 
 if TYPE_CHECKING:
     import httpx
@@ -117,8 +117,8 @@ class AsyncClient:
     async def events(self, *topics: str, last_event_id: str | None = None) -> AsyncIterator[Event]:
         """Follows topics such as `run:ID`, `runs:workflow=order` or `logs:RUN/TASK`, for ever.
 
-        A connection that breaks is made again and goes on where it was; pass the `id` of an event as
-        `last_event_id` to go on where another iteration has stopped.
+        A connection that breaks is made again and goes on where it was. Pass the `id` of an event
+        as `last_event_id` to go on where another iteration has stopped.
         """
         follower = _stream.Follower(topics, last_event_id or "", self._policy)
         async with aclosing(self._follow(follower)) as events:
@@ -126,20 +126,14 @@ class AsyncClient:
                 if event.type != _stream.OPENED:
                     yield event
 
-    async def history(self, run_id: str, first: int = 0) -> AsyncIterator[Record]:
-        """Iterates over a run's journal as it is now, from the record `first` on."""
+    async def records(self, run_id: str, first: int = 0) -> AsyncIterator[_calls.Record]:
         position: int | None = first
         while position is not None:
             page, position = await self.send(_calls.history(run_id, position))
             for record in page:
                 yield record
 
-    async def journal(self, run_id: str) -> AsyncIterator[Record]:
-        """Iterates over a run's journal from its beginning until the run has ended.
-
-        Each record comes once and in order, also when the connection breaks or the server starts
-        anew in between.
-        """
+    async def journal(self, run_id: str) -> AsyncIterator[RunEvent]:
         follower = _stream.Follower([f"run:{run_id}"], "", self._policy)
         journal = _stream.Journal()
         async with aclosing(self._follow(follower)) as events:
@@ -148,11 +142,11 @@ class AsyncClient:
                 if live is None:
                     # What is written while the stream is opened is in both, and told once.
                     has_ended = (await self.send(_calls.run(run_id))).has_ended
-                    live = [it async for it in self.history(run_id, journal.next_seq)]
+                    live = [it async for it in self.records(run_id, journal.next_seq)]
                 else:
                     has_ended = journal.has_ended(event)
-                for record in journal.new(live):
-                    yield record
+                for told in journal.new(live):
+                    yield told
                 if has_ended:
                     return
 
@@ -179,9 +173,12 @@ class AsyncClient:
         import httpx
 
         timeout = httpx.Timeout(self._timeout, read=_stream.SILENCE_SECONDS_MAX)
-        query, headers = follower.query(), follower.headers()
         return self._http.stream(
-            "GET", _stream.PATH, params=query, headers=headers, timeout=timeout
+            "GET",
+            _stream.PATH,
+            params=follower.query(),
+            headers=follower.headers(),
+            timeout=timeout,
         )
 
     async def send(self, call: Call[T]) -> T:
@@ -276,12 +273,18 @@ class AsyncRun:
         self.info = await self._client.send(_calls.control(self.id, verb, reason))
         return self
 
-    def history(self, first: int = 0) -> AsyncIterator[Record]:
-        """Iterates over the run's journal as it is now, from the record `first` on."""
-        return self._client.history(self.id, first)
+    async def history(self) -> AsyncIterator[RunEvent]:
+        """Iterates over what has happened so far."""
+        async for record in self._client.records(self.id):
+            for event in record.flat():
+                yield event
 
-    def events(self) -> AsyncIterator[Record]:
-        """Iterates over the run's journal from its beginning until the run has ended."""
+    def events(self) -> AsyncIterator[RunEvent]:
+        """Iterates over what has happened and what happens, until the run has ended.
+
+        Each event comes once and in order, also when the connection breaks or the server starts
+        anew in between.
+        """
         return self._client.journal(self.id)
 
 

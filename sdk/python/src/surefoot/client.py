@@ -14,7 +14,7 @@ from surefoot._calls import Call, Reply, Source
 from surefoot._retry import RetryPolicy
 from surefoot._settings import Settings
 from surefoot.errors import StillRunning, SurefootError, unreachable
-from surefoot.models import Deployed, Event, Record, RunInfo
+from surefoot.models import Deployed, Event, RunEvent, RunInfo
 
 if TYPE_CHECKING:
     import httpx
@@ -116,27 +116,21 @@ class Client:
     def events(self, *topics: str, last_event_id: str | None = None) -> Iterator[Event]:
         """Follows topics such as `run:ID`, `runs:workflow=order` or `logs:RUN/TASK`, for ever.
 
-        A connection that breaks is made again and goes on where it was; pass the `id` of an event as
-        `last_event_id` to go on where another iteration has stopped.
+        A connection that breaks is made again and goes on where it was. Pass the `id` of an event
+        as `last_event_id` to go on where another iteration has stopped.
         """
         follower = _stream.Follower(topics, last_event_id or "", self._policy)
         for event in self._follow(follower):
             if event.type != _stream.OPENED:
                 yield event
 
-    def history(self, run_id: str, first: int = 0) -> Iterator[Record]:
-        """Iterates over a run's journal as it is now, from the record `first` on."""
+    def records(self, run_id: str, first: int = 0) -> Iterator[_calls.Record]:
         position: int | None = first
         while position is not None:
             page, position = self.send(_calls.history(run_id, position))
             yield from page
 
-    def journal(self, run_id: str) -> Iterator[Record]:
-        """Iterates over a run's journal from its beginning until the run has ended.
-
-        Each record comes once and in order, also when the connection breaks or the server starts
-        anew in between.
-        """
+    def journal(self, run_id: str) -> Iterator[RunEvent]:
         follower = _stream.Follower([f"run:{run_id}"], "", self._policy)
         journal = _stream.Journal()
         for event in self._follow(follower):
@@ -144,7 +138,7 @@ class Client:
             if live is None:
                 # What is written while the stream is opened is in both, and told once.
                 has_ended = self.send(_calls.run(run_id)).has_ended
-                live = list(self.history(run_id, journal.next_seq))
+                live = list(self.records(run_id, journal.next_seq))
             else:
                 has_ended = journal.has_ended(event)
             yield from journal.new(live)
@@ -173,9 +167,12 @@ class Client:
         import httpx
 
         timeout = httpx.Timeout(self._timeout, read=_stream.SILENCE_SECONDS_MAX)
-        query, headers = follower.query(), follower.headers()
         return self._http.stream(
-            "GET", _stream.PATH, params=query, headers=headers, timeout=timeout
+            "GET",
+            _stream.PATH,
+            params=follower.query(),
+            headers=follower.headers(),
+            timeout=timeout,
         )
 
     def send(self, call: Call[T]) -> T:
@@ -270,12 +267,17 @@ class Run:
         self.info = self._client.send(_calls.control(self.id, verb, reason))
         return self
 
-    def history(self, first: int = 0) -> Iterator[Record]:
-        """Iterates over the run's journal as it is now, from the record `first` on."""
-        return self._client.history(self.id, first)
+    def history(self) -> Iterator[RunEvent]:
+        """Iterates over what has happened so far."""
+        for record in self._client.records(self.id):
+            yield from record.flat()
 
-    def events(self) -> Iterator[Record]:
-        """Iterates over the run's journal from its beginning until the run has ended."""
+    def events(self) -> Iterator[RunEvent]:
+        """Iterates over what has happened and what happens, until the run has ended.
+
+        Each event comes once and in order, also when the connection breaks or the server starts
+        anew in between.
+        """
         return self._client.journal(self.id)
 
 

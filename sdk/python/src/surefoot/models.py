@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict
 
 # A run that has one of these goes no further by itself.
 ENDED = frozenset({"completed", "failed", "cancelled"})
@@ -45,19 +45,27 @@ class Deployed:
     workflow: str
     version: str
     hash: str = ""
-    # What the check has to say all the same: warnings, each with a code and a place.
-    problems: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    # Whether this content was there before.
+    unchanged: bool = False
+    # What the check has to say all the same: warnings and notes, each with a code and a line.
+    findings: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
 
-@dataclass(frozen=True)
-class Record:
-    """One entry of a run's journal: everything that one decision changed."""
+class RunEvent(TypedDict):
+    """Something that happened in a run."""
 
+    # Such as `created` or `completed`.
+    type: str
+    # The path of the task; empty for the run itself.
+    task: str
+    # In words.
+    detail: str
+    # The place of its record in the run's journal. What one decision changed is one record.
     seq: int
     at: datetime
-    events: list[dict[str, Any]]
-    actor: str | None = None
-    reason: str | None = None
+    # Who asked; empty for the engine's own decisions.
+    actor: str
+    reason: str | None
 
 
 @dataclass(frozen=True)

@@ -66,8 +66,9 @@ class Worker:
         """Makes a function the handler of tasks that say `uses: NAME`.
 
         The function takes the task's input, or a `Ctx`, or both, or nothing. The input is converted
-        to what it is annotated with; one that does not fit fails the task for good. What it returns
-        is the task's output; what it raises follows the definition's retry policy, save for `Fatal`.
+        to what it is annotated with; one that does not fit fails the task for good. What the
+        function returns is the task's output. What it raises follows the definition's retry policy,
+        save for `Fatal`.
 
         A function that is not `async` runs in a thread. An attempt longer than `timeout` fails.
         """
@@ -118,7 +119,7 @@ class Worker:
 
     @contextmanager
     def _signals(self) -> Generator[None, None, None]:
-        """Stops at SIGTERM and SIGINT; at the second one, does not even finish what it has begun."""
+        """Stops at SIGTERM and SIGINT. A second one ends the process as it would without us."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return

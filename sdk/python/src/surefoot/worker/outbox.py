@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
 
 from surefoot.worker.protocol import Result
 
@@ -18,23 +17,22 @@ class Outbox:
 
     def __init__(self) -> None:
         self._waiting: deque[Result] = deque()
+        self._on_the_way = 0
         self._has_some = asyncio.Event()
-
-    def __bool__(self) -> bool:
-        return bool(self._waiting)
+        self._is_settled = asyncio.Event()
+        self._is_settled.set()
 
     async def wait(self) -> None:
         """Waits until there is something to send."""
         await self._has_some.wait()
 
+    async def settled(self) -> None:
+        """Waits until everything was sent and acknowledged."""
+        await self._is_settled.wait()
+
     def put(self, result: Result) -> None:
         self._waiting.append(result)
-        self._has_some.set()
-
-    def put_back(self, results: Iterable[Result]) -> None:
-        self._waiting.extendleft(reversed(list(results)))
-        if self._waiting:
-            self._has_some.set()
+        self._tell()
 
     def take(self) -> list[Result]:
         """Takes as much as one request may carry, and at least one result if there is any."""
@@ -45,6 +43,26 @@ class Outbox:
             if taken and size > BYTES_MAX:
                 break
             taken.append(self._waiting.popleft())
-        if not self._waiting:
-            self._has_some.clear()
+        self._on_the_way += len(taken)
+        self._tell()
         return taken
+
+    def acknowledge(self, results: list[Result]) -> None:
+        self._on_the_way -= len(results)
+        self._tell()
+
+    def put_back(self, results: list[Result]) -> None:
+        self._on_the_way -= len(results)
+        self._waiting.extendleft(reversed(results))
+        self._tell()
+
+    def _tell(self) -> None:
+        _set(self._has_some, bool(self._waiting))
+        _set(self._is_settled, not self._waiting and not self._on_the_way)
+
+
+def _set(event: asyncio.Event, value: bool) -> None:
+    if value:
+        event.set()
+    else:
+        event.clear()

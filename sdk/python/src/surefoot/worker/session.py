@@ -163,19 +163,16 @@ class Session:
             execution.abandon()
         if self._executions:
             await asyncio.wait(self._executions, timeout=CLEAN_UP_SECONDS)
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._outbox.settled(), LAST_RESULTS_SECONDS)
 
     async def _leave(self) -> None:
-        """Sends what is left to send. Leases that are still held are given back at once."""
+        """Gives leases that are still held back at once."""
         for execution in self._running.values():
             execution.abandon()
-        with contextlib.suppress(Away, asyncio.TimeoutError):
-            await asyncio.wait_for(self._send_the_rest(), LAST_RESULTS_SECONDS)
+        with contextlib.suppress(Away):
             await self._wire.leave(self._registration.worker)
         _log.info("worker %s has left", self._registration.worker)
-
-    async def _send_the_rest(self) -> None:
-        while self._outbox:
-            await self._until_answered(lambda: self._poll(0, 0))
 
     # The loops
 
@@ -248,12 +245,14 @@ class Session:
         if reply.status == 404:
             self._outbox.put_back(results)
             await self._register_again(worker)
-        elif reply.status in (400, 413, 422) and results:
+            return
+        if reply.status in (400, 413, 422) and results:
             # One of them is at fault; the others must not suffer for it.
             await asyncio.gather(*(self._deliver_alone(it) for it in results))
         else:
             self._refuse(reply, "POST /v1/workers/{id}/poll")
             self._take(Answer.of(reply.json()), results)
+        self._outbox.acknowledge(results)
 
     def _take(self, answer: Answer, sent: list[Result]) -> None:
         tasks = {it.task.lease: it.task for it in sent}
