@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from surefoot.errors import Cancelled
-from surefoot.worker.protocol import Task
+from surefoot.worker.protocol import Task, clean
 
 Level = Literal["debug", "info", "warn", "error"]
 
@@ -83,14 +83,15 @@ class Report:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add_progress(self, fraction: float | None, message: str | None) -> None:
-        told = {"progress": fraction, "message": message}
+        told = {"progress": fraction, "message": None if message is None else clean(message)}
         with self._lock:
             self._news |= {name: value for name, value in told.items() if value is not None}
         self.on_news()
 
     def add_line(self, level: str, text: str) -> None:
+        line = {"level": level, "text": clean(text)}
         with self._lock:
-            self._lines = [*self._lines[1 - LOG_LINES_MAX :], {"level": level, "text": text}]
+            self._lines = [*self._lines[1 - LOG_LINES_MAX :], line]
         self.on_news()
 
     @property

@@ -13,8 +13,8 @@ from surefoot._json import encode
 from surefoot.errors import ConversionError, TaskFailure
 
 PROTOCOL = 1
-# What is longer is cut: an error is for people and conditions, not for dumps.
-MESSAGE_CHARACTERS_MAX = 10_000
+# What is longer is cut: messages and log lines are for people, not for dumps.
+TEXT_CHARACTERS_MAX = 10_000
 
 
 @dataclass(frozen=True)
@@ -116,11 +116,14 @@ def failed(
     retry_after_ms: int | None = None,
     details: object = None,
 ) -> Outcome:
-    # A lone surrogate would make all of the error unsendable.
-    clean = message[:MESSAGE_CHARACTERS_MAX].encode(errors="replace").decode()
-    fields = {"type": kind, "message": clean, "retryable": retryable}
+    fields = {"type": kind, "message": clean(message), "retryable": retryable}
     fields |= {"retry_after_ms": retry_after_ms, "details": details}
     return Outcome("error", encode(fields))
+
+
+def clean(text: str) -> str:
+    """Returns what can be sent of a text: a lone surrogate would make all of the request invalid."""
+    return str(text)[:TEXT_CHARACTERS_MAX].encode(errors="replace").decode()
 
 
 def _snake_case(name: str) -> str:
