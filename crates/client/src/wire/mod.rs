@@ -3,12 +3,14 @@
 mod problem;
 mod run;
 mod task;
+mod token;
 mod worker;
 mod workflow;
 
 pub use problem::{Fault, Problem};
 pub use run::*;
 pub use task::*;
+pub use token::*;
 pub use worker::*;
 pub use workflow::*;
 
