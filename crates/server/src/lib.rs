@@ -20,6 +20,7 @@
 //! | `auth` | who asks, and what they may |
 //! | `body`, `parameters`, `problem`, `cursor` | what comes in and what goes out |
 //! | `workflows`, `runs`, `tasks` | the things themselves |
+//! | `events` | live events, one stream for each client |
 //! | `health` | whether it is well |
 //! | `listen` | the socket: where it listens, how it stops |
 
@@ -28,6 +29,7 @@ mod auth;
 mod body;
 mod config;
 mod cursor;
+mod events;
 mod health;
 mod listen;
 mod parameters;

@@ -12,13 +12,14 @@ use surefoot::Engine;
 use surefoot::core::time::Millis;
 use surefoot::store::Store;
 use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::openapi::OpenApi;
 
 use crate::api::{Api, Declared};
 use crate::auth::Auth;
 use crate::config::ServerConfig;
+use crate::events::Hub;
 use crate::problem::Problem;
 
 /// The service over one engine. Cheap to clone; all clones are the same service.
@@ -33,6 +34,9 @@ struct Inner {
     room: Semaphore,
     /// Cancelled when the service begins to stop.
     stopping: CancellationToken,
+    hub: Hub,
+    /// Ends what works beside the requests when the last clone is gone.
+    _background: DropGuard,
 }
 
 /// Why a service cannot be opened.
@@ -47,10 +51,15 @@ pub enum OpenError {
 impl Service {
     /// Makes the service over an engine.
     pub async fn open(engine: Engine, config: ServerConfig) -> Result<Service, OpenError> {
+        let background = CancellationToken::new();
+        let hub = Hub::new(config.event_clients);
+        tokio::spawn(hub.clone().run(engine.clone(), background.clone()));
         let inner = Inner {
             auth: Auth::new(&config.tokens).map_err(OpenError::Config)?,
             room: Semaphore::new(config.requests),
             stopping: CancellationToken::new(),
+            hub,
+            _background: background.drop_guard(),
             engine,
             config,
         };
@@ -86,6 +95,7 @@ impl Service {
         let api = crate::health::routes(api);
         let api = crate::workflows::routes(api);
         let api = crate::runs::routes(api);
+        let api = crate::events::routes(api);
         crate::tasks::routes(api)
     }
 
@@ -102,6 +112,11 @@ impl Service {
         self.0.auth.is_open()
     }
 
+    /// Returns how many streams of live events are open.
+    pub fn event_clients(&self) -> usize {
+        self.0.hub.open()
+    }
+
     /// Tells long polls and streams to end. Requests that are under way end by themselves.
     pub fn begin_to_stop(&self) {
         self.0.stopping.cancel();
@@ -114,6 +129,10 @@ impl Service {
 
     pub(crate) fn store(&self) -> &dyn Store {
         &**self.0.engine.store()
+    }
+
+    pub(crate) fn hub(&self) -> &Hub {
+        &self.0.hub
     }
 
     pub(crate) fn auth(&self) -> &Auth {

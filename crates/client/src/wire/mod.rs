@@ -1,10 +1,12 @@
 //! Requests and answers as they are on the wire: JSON in snake case, times in RFC 3339 (UTC).
 
+mod event;
 mod problem;
 mod run;
 mod task;
 mod workflow;
 
+pub use event::*;
 pub use problem::{Fault, Problem};
 pub use run::*;
 pub use task::*;
