@@ -51,6 +51,15 @@ impl Session {
         Ok(Arc::new(SqliteStore::open(&path, Mode::Client)?))
     }
 
+    /// Returns the server that commands talk to, if one is named.
+    pub fn client(&self) -> Result<Option<surefoot_client::Client>> {
+        if self.settings.server_url.is_empty() {
+            return Ok(None);
+        }
+        let token = self.variables.get("SUREFOOT_TOKEN").cloned();
+        Ok(Some(surefoot_client::Client::new(&self.settings.server_url, token)?))
+    }
+
     /// Opens an engine that owns the store.
     pub async fn engine(&self, dispatch: bool, large: bool) -> Result<Engine> {
         let builder = self.builder(large).dispatch(dispatch);

@@ -19,8 +19,10 @@
 //! | `api` | how a route is declared: with the access that it needs |
 //! | `auth` | who asks, and what they may |
 //! | `body`, `parameters`, `problem`, `cursor` | what comes in and what goes out |
+//! | `idempotency` | a request that is sent twice is carried out once |
 //! | `workflows`, `runs`, `tasks` | the things themselves |
 //! | `events` | live events, one stream for each client |
+//! | `workers` | who executes tasks in other processes |
 //! | `health` | whether it is well |
 //! | `listen` | the socket: where it listens, how it stops |
 
@@ -31,6 +33,7 @@ mod config;
 mod cursor;
 mod events;
 mod health;
+mod idempotency;
 mod listen;
 mod parameters;
 mod problem;
@@ -38,10 +41,11 @@ mod runs;
 mod service;
 mod tasks;
 mod time;
+mod workers;
 mod workflows;
 
 pub use api::{Access, Declared};
-pub use auth::{Principal, Role};
+pub use auth::{Principal, Role, hash_for_config};
 pub use config::{ServerConfig, TokenConfig};
 pub use listen::{ListenError, serve};
 pub use problem::Problem;

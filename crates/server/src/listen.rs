@@ -26,6 +26,12 @@ impl Service {
     /// Takes the address that the configuration names. Anything but loopback is refused while
     /// callers are not authenticated.
     pub async fn bind(&self) -> Result<TcpListener, ListenError> {
+        let address = self.may_listen()?;
+        TcpListener::bind(address).await.map_err(|reason| ListenError::Bind { address, reason })
+    }
+
+    /// Returns the address that the configuration names, if the service may listen there.
+    pub fn may_listen(&self) -> Result<SocketAddr, ListenError> {
         let text = &self.config().listen;
         let address: SocketAddr = text
             .replace("localhost", "127.0.0.1")
@@ -34,7 +40,7 @@ impl Service {
         if self.is_open() && !address.ip().is_loopback() {
             return Err(ListenError::Open(address));
         }
-        TcpListener::bind(address).await.map_err(|reason| ListenError::Bind { address, reason })
+        Ok(address)
     }
 }
 
@@ -49,5 +55,8 @@ pub async fn serve(
         stop.await;
         service.begin_to_stop();
     };
-    axum::serve(listener, router).with_graceful_shutdown(stopped).await.map_err(ListenError::Serve)
+    axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
+        .with_graceful_shutdown(stopped)
+        .await
+        .map_err(ListenError::Serve)
 }

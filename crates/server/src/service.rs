@@ -17,10 +17,12 @@ use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::openapi::OpenApi;
 
 use crate::api::{Api, Declared};
-use crate::auth::Auth;
+use crate::auth::{Auth, AuthError};
 use crate::config::ServerConfig;
 use crate::events::Hub;
+use crate::idempotency::UnderWay;
 use crate::problem::Problem;
+use crate::workers::Pool;
 
 /// The service over one engine. Cheap to clone; all clones are the same service.
 #[derive(Clone)]
@@ -30,8 +32,11 @@ struct Inner {
     engine: Engine,
     config: ServerConfig,
     auth: Auth,
+    /// `Idempotency-Key`s whose requests are under way.
+    under_way: UnderWay,
     /// Requests that may still be taken on.
     room: Semaphore,
+    workers: Pool,
     /// Cancelled when the service begins to stop.
     stopping: CancellationToken,
     hub: Hub,
@@ -48,6 +53,15 @@ pub enum OpenError {
     Store(#[from] surefoot::store::Error),
 }
 
+impl From<AuthError> for OpenError {
+    fn from(error: AuthError) -> OpenError {
+        match error {
+            AuthError::Config(reason) => OpenError::Config(reason),
+            AuthError::Store(error) => OpenError::Store(error),
+        }
+    }
+}
+
 impl Service {
     /// Makes the service over an engine.
     pub async fn open(engine: Engine, config: ServerConfig) -> Result<Service, OpenError> {
@@ -55,8 +69,10 @@ impl Service {
         let hub = Hub::new(config.event_clients);
         tokio::spawn(hub.clone().run(engine.clone(), background.clone()));
         let inner = Inner {
-            auth: Auth::new(&config.tokens).map_err(OpenError::Config)?,
+            auth: Auth::open(&config.tokens, &**engine.store()).await?,
+            under_way: UnderWay::default(),
             room: Semaphore::new(config.requests),
+            workers: Pool::default(),
             stopping: CancellationToken::new(),
             hub,
             _background: background.drop_guard(),
@@ -93,10 +109,12 @@ impl Service {
     fn api(&self) -> Api {
         let api = Api::new(self.clone());
         let api = crate::health::routes(api);
+        let api = crate::auth::routes(api);
         let api = crate::workflows::routes(api);
         let api = crate::runs::routes(api);
         let api = crate::events::routes(api);
-        crate::tasks::routes(api)
+        let api = crate::tasks::routes(api);
+        crate::workers::routes(api)
     }
 
     pub fn engine(&self) -> &Engine {
@@ -135,8 +153,17 @@ impl Service {
         &self.0.hub
     }
 
+    /// Returns the workers that are known.
+    pub(crate) fn workers(&self) -> &Pool {
+        &self.0.workers
+    }
+
     pub(crate) fn auth(&self) -> &Auth {
         &self.0.auth
+    }
+
+    pub(crate) fn under_way(&self) -> &UnderWay {
+        &self.0.under_way
     }
 
     pub(crate) fn now(&self) -> Millis {

@@ -239,55 +239,68 @@ async fn put(
     let draft: bool = parameters.parsed("draft", "true or false")?.unwrap_or(false);
     parameters.finish()?;
     principal.must_see(&id)?;
-    let before = service.store().definitions(Some(&id)).await?;
     if let Some(wanted) = headers.get(header::IF_MATCH) {
+        let before = service.store().definitions(Some(&id)).await?;
         let current = before.first().map(|it| format!("\"{}\"", it.hash)).unwrap_or_default();
         if wanted.as_bytes() != current.as_bytes() && wanted.as_bytes() != b"*" {
             return Err(stale(&current));
         }
     }
-    let text = source.clone();
-    let documents = tokio::task::spawn_blocking(move || {
-        check_source(text.as_bytes(), &CheckContext::default())
-    });
-    let documents = documents.await.map_err(Problem::internal)?;
-    let [document] = &documents[..] else {
-        let title = format!("the source has {} definitions", documents.len());
-        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "SF4022", title)
-            .hint("Deploy them one by one."));
-    };
-    let Some(plan) = &document.plan else { return Err(rejected(&document.problems, &source)) };
-    if plan.workflow != id {
-        let title = format!("the source defines `{}`, not `{id}`", plan.workflow);
-        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "SF4022", title)
-            .hint(format!("PUT it to /v1/workflows/{}.", plan.workflow)));
-    }
-    let unchanged = before.iter().any(|it| Some(it.hash) == document.hash);
-    let changes = match before.first() {
-        Some(row) => {
-            let old = service.engine().plan(&id, Some(&row.version)).await?;
-            changes(&upgrade::compare(&old, plan))
-        }
-        None => Vec::new(),
-    };
-    let mut deployed = Deployed {
-        workflow: id.clone(),
-        version: plan.version.clone(),
-        hash: document.hash.map(|it| it.to_string()).unwrap_or_default(),
-        unchanged,
-        findings: findings(&document.problems, &source),
-        changes,
-        staying: staying(&service, &id, document.hash).await?,
-    };
-    if !dry_run {
-        let done = match draft {
-            true => service.engine().deploy_draft(&source).await,
-            false => service.engine().deploy(&source).await,
-        };
-        deployed.version = done.map_err(|error| refused(error, &source))?.version;
-    }
-    let status = if unchanged || dry_run { StatusCode::OK } else { StatusCode::CREATED };
+    let deployed = service.deploy(&id, &source, dry_run, draft).await?;
+    let is_new = !deployed.unchanged && !dry_run;
+    let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(deployed)))
+}
+
+impl Service {
+    /// Checks a source and, unless it is a dry run, keeps it. Says what differs from the active
+    /// version, and which runs stay on theirs.
+    pub async fn deploy(
+        &self,
+        id: &str,
+        source: &str,
+        dry_run: bool,
+        draft: bool,
+    ) -> Result<Deployed, Problem> {
+        let before = self.store().definitions(Some(id)).await?;
+        let text = source.to_owned();
+        let documents = tokio::task::spawn_blocking(move || {
+            check_source(text.as_bytes(), &CheckContext::default())
+        });
+        let documents = documents.await.map_err(Problem::internal)?;
+        let [document] = &documents[..] else {
+            let title = format!("the source has {} definitions", documents.len());
+            return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "SF4022", title)
+                .hint("Deploy them one by one."));
+        };
+        let Some(plan) = &document.plan else { return Err(rejected(&document.problems, source)) };
+        if plan.workflow != id {
+            let title = format!("the source defines `{}`, not `{id}`", plan.workflow);
+            return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "SF4022", title)
+                .hint(format!("PUT it to /v1/workflows/{}.", plan.workflow)));
+        }
+        let mut deployed = Deployed {
+            workflow: id.to_owned(),
+            version: plan.version.clone(),
+            hash: document.hash.map(|it| it.to_string()).unwrap_or_default(),
+            unchanged: before.iter().any(|it| Some(it.hash) == document.hash),
+            findings: findings(&document.problems, source),
+            changes: Vec::new(),
+            staying: staying(self, id, document.hash).await?,
+        };
+        if let Some(row) = before.first() {
+            let old = self.engine().plan(id, Some(&row.version)).await?;
+            deployed.changes = changes(&upgrade::compare(&old, plan));
+        }
+        if !dry_run {
+            let done = match draft {
+                true => self.engine().deploy_draft(source).await,
+                false => self.engine().deploy(source).await,
+            };
+            deployed.version = done.map_err(|error| refused(error, source))?.version;
+        }
+        Ok(deployed)
+    }
 }
 
 /// Says what differs, a line for each task.

@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use support::{Events, Sent, Server, TICK, start_run, token};
+use support::sse::{Events, Sent, TICK, client, start_run, ticking, token};
 use surefoot::Engine;
 use surefoot_server::{Role, ServerConfig};
 
@@ -40,9 +40,9 @@ async fn journal(store: &dyn surefoot::store::Store) -> Vec<(String, u64)> {
 
 #[tokio::test]
 async fn a_record_says_what_has_happened() {
-    let server = Server::start(None, config()).await;
-    let mut events = Events::open(&server.url, "runs:*", None).await;
-    let run = server.start_run("tick").await;
+    let server = ticking(None, config()).await;
+    let mut events = Events::open(&server.url(""), "runs:*", None).await;
+    let run = start_run(&server.url(""), "tick").await;
     let first = events.next().await.unwrap();
     assert_eq!((first.event.as_str(), &first.data["run"]), ("record", &run.clone().into()));
     assert_eq!(first.data["workflow"], "tick");
@@ -59,17 +59,16 @@ async fn a_record_says_what_has_happened() {
         }
     }
     assert!(tasks.contains("note") && tasks.contains("sum"), "{tasks:?}");
-    server.stop().await;
 }
 
 /// A client that breaks off after every few events, while runs go on.
 #[tokio::test]
 async fn a_stream_goes_on_where_it_broke_off() {
     const RUNS: usize = 60;
-    let server = Server::start(None, config()).await;
-    let mut events = Events::open(&server.url, "runs:*", None).await;
+    let server = ticking(None, config()).await;
+    let mut events = Events::open(&server.url(""), "runs:*", None).await;
     let starting = tokio::spawn({
-        let url = server.url.clone();
+        let url = server.url("");
         async move {
             for _ in 0..RUNS {
                 start_run(&url, "tick").await;
@@ -82,22 +81,21 @@ async fn a_stream_goes_on_where_it_broke_off() {
         ended += usize::from(is_end(&sent));
         seen.push(name(&sent));
         if seen.len() % 7 == 0 {
-            events = Events::open(&server.url, "runs:*", Some(&sent.id)).await;
+            events = Events::open(&server.url(""), "runs:*", Some(&sent.id)).await;
         }
     }
     starting.await.unwrap();
     server.service.engine().idle().await;
     assert_eq!(seen, journal(&**server.service.engine().store()).await);
-    server.stop().await;
 }
 
 /// Nobody reads for a while: more than its buffer comes, and still nothing is lost.
 #[tokio::test]
 async fn a_slow_client_misses_nothing() {
     const RUNS: usize = 800;
-    let server = Server::start(None, config()).await;
-    let mut events = Events::open(&server.url, "runs:*", None).await;
-    let first = server.start_run("tick").await;
+    let server = ticking(None, config()).await;
+    let mut events = Events::open(&server.url(""), "runs:*", None).await;
+    let first = start_run(&server.url(""), "tick").await;
     assert_eq!(name(&events.next().await.unwrap()), (first, 0), "it listens");
     for _ in 0..RUNS {
         let request = surefoot::StartRequest::new("tick");
@@ -107,36 +105,34 @@ async fn a_slow_client_misses_nothing() {
     for expected in &all[1..] {
         assert_eq!(name(&events.next().await.unwrap()), *expected);
     }
-    server.stop().await;
 }
 
 #[tokio::test]
 async fn a_position_that_never_was_begins_at_the_end() {
-    let server = Server::start(None, config()).await;
-    server.start_run("tick").await;
+    let server = ticking(None, config()).await;
+    start_run(&server.url(""), "tick").await;
     server.service.engine().idle().await;
     let end = server.service.engine().store().journal_end().await.unwrap();
     for future in [format!("{}-0", end + 1), "0-999".to_owned()] {
-        let mut events = Events::open(&server.url, "runs:*", Some(&future)).await;
+        let mut events = Events::open(&server.url(""), "runs:*", Some(&future)).await;
         let reset = events.next().await.unwrap();
         assert_eq!(reset.event, "reset");
         assert!(reset.id.starts_with(&format!("{end}-")), "{}", reset.id);
-        let run = server.start_run("tick").await;
+        let run = start_run(&server.url(""), "tick").await;
         assert_eq!(name(&events.next().await.unwrap()), (run, 0), "it goes on from the end");
         server.service.engine().idle().await;
     }
-    let refused = Events::ask(&server.url, "runs:*", Some("soon"), None).await;
+    let refused = Events::ask(&server.url(""), "runs:*", Some("soon"), None).await;
     assert_eq!(refused.status(), 400);
-    server.stop().await;
 }
 
 #[tokio::test]
 async fn topics_choose() {
-    let server = Server::start(None, config()).await;
+    let server = ticking(None, config()).await;
     let other = TICK.replace("id: tick", "id: tock");
     server.service.engine().deploy(&other).await.unwrap();
-    let tick = server.start_run("tick").await;
-    let tock = server.start_run("tock").await;
+    let tick = start_run(&server.url(""), "tick").await;
+    let tock = start_run(&server.url(""), "tock").await;
     server.service.engine().idle().await;
     for (topics, records, lines) in [
         (format!("run:{tick}"), vec![&tick], vec![]),
@@ -146,7 +142,7 @@ async fn topics_choose() {
         (format!("logs:{tock}/*,run:{tick}"), vec![&tick], vec![&tock]),
         (format!("logs:{tick}/sum"), vec![], vec![]),
     ] {
-        let mut events = Events::open(&server.url, &topics, Some("0-0")).await;
+        let mut events = Events::open(&server.url(""), &topics, Some("0-0")).await;
         let (mut runs, mut logged) = (HashSet::new(), HashSet::new());
         let wanted: HashSet<String> = records.into_iter().cloned().collect();
         let lines: HashSet<String> = lines.into_iter().cloned().collect();
@@ -166,23 +162,21 @@ async fn topics_choose() {
         }
         assert_eq!((runs, logged), (wanted, lines), "{topics}");
     }
-    let problem = server.call("GET", "/v1/events?topics=rns:*", None, None).await;
-    assert_eq!((problem.0, &problem.1["code"]), (400, &"SF4040".into()));
-    assert!(problem.1["hint"].as_str().unwrap().contains("`runs:*`"), "{}", problem.1);
-    server.stop().await;
+    let problem = server.get("/v1/events?topics=rns:*").await;
+    assert_eq!((problem.status, problem.code()), (400, "SF4040"));
+    assert!(problem.text.contains("`runs:*`"), "{}", problem.text);
 }
 
 /// Lines are told as they come, also without a record after them.
 #[tokio::test]
 async fn log_lines_come_live() {
-    let server = Server::start(None, config()).await;
+    let server = ticking(None, config()).await;
     let waits = "id: waits\nversion: 1.0.0\ntasks:\n  hold: {uses: wait, with: {for: 1s}}\n  note: {needs: [hold], uses: log, with: {message: late}}\n";
     server.service.engine().deploy(waits).await.unwrap();
-    let run = server.start_run("waits").await;
-    let mut events = Events::open(&server.url, &format!("logs:{run}/note"), None).await;
+    let run = start_run(&server.url(""), "waits").await;
+    let mut events = Events::open(&server.url(""), &format!("logs:{run}/note"), None).await;
     let sent = events.next().await.unwrap();
     assert_eq!((sent.event.as_str(), &sent.data["text"]), ("log", &"late".into()));
-    server.stop().await;
 }
 
 #[tokio::test]
@@ -192,7 +186,7 @@ async fn foreign_namespaces_are_not_heard_of() {
         token("mine", Role::Operator, Some(&["default"])),
         token("worker", Role::Worker, None),
     ];
-    let server = Server::start(None, ServerConfig { tokens, ..config() }).await;
+    let server = ticking(None, ServerConfig { tokens, ..config() }).await;
     let foreign = TICK.replace("id: tick", "id: billing.tick");
     server.service.engine().deploy(&foreign).await.unwrap();
     let start = |workflow: &str| surefoot::StartRequest::new(workflow);
@@ -207,34 +201,32 @@ async fn foreign_namespaces_are_not_heard_of() {
         (Some("mine"), format!("run:{seen}"), 200),
         (Some("all"), format!("run:{hidden}"), 200),
     ] {
-        let answer = Events::ask(&server.url, &topics, None, token).await;
+        let answer = Events::ask(&server.url(""), &topics, None, token).await;
         assert_eq!(answer.status(), status, "{token:?} {topics}");
     }
-    let mut answer = Events::ask(&server.url, "runs:*", Some("0-0"), Some("mine")).await;
+    let mut answer = Events::ask(&server.url(""), "runs:*", Some("0-0"), Some("mine")).await;
     let mut text = String::new();
     while !text.contains("completed") {
         text += std::str::from_utf8(&answer.chunk().await.unwrap().unwrap()).unwrap();
     }
     assert!(text.contains(&seen.to_string()) && !text.contains(&hidden.to_string()));
     drop(answer);
-    server.stop().await;
 }
 
 #[tokio::test]
 async fn a_crowd_is_told_to_come_back() {
-    let server = Server::start(None, ServerConfig { event_clients: 1, ..config() }).await;
-    let first = Events::open(&server.url, "runs:*", None).await;
-    let second = Events::ask(&server.url, "runs:*", None, None).await;
+    let server = ticking(None, ServerConfig { event_clients: 1, ..config() }).await;
+    let first = Events::open(&server.url(""), "runs:*", None).await;
+    let second = Events::ask(&server.url(""), "runs:*", None, None).await;
     assert_eq!(second.status(), 503);
     assert!(second.headers().contains_key("retry-after"));
     assert!(second.text().await.unwrap().contains("SF4041"));
     drop(first);
     // The server notices that it is gone when it next has something to say.
     while server.service.event_clients() > 0 {
-        server.start_run("tick").await;
+        start_run(&server.url(""), "tick").await;
     }
-    Events::open(&server.url, "runs:*", None).await;
-    server.stop().await;
+    Events::open(&server.url(""), "runs:*", None).await;
 }
 
 const CHILD: &str = "SUREFOOT_TEST_EVENTS_PATH";
@@ -243,7 +235,7 @@ const CHILD: &str = "SUREFOOT_TEST_EVENTS_PATH";
 #[tokio::test]
 async fn child_serves_until_it_is_killed() {
     let Some(path) = std::env::var_os(CHILD) else { return };
-    let server = Server::start(Some(Path::new(&path)), config()).await;
+    let server = ticking(Some(Path::new(&path)), config()).await;
     let mut stdout = std::io::stdout().lock();
     writeln!(stdout, "\nserving {}", server.url).unwrap();
     stdout.flush().unwrap();
@@ -277,7 +269,7 @@ async fn a_killed_server_loses_and_doubles_no_event() {
         let (mut child, url) = serve_in_a_child(&path);
         let mut events = Events::open(&url, "runs:*", Some(&last)).await;
         let starting = tokio::spawn(async move {
-            let client = support::client();
+            let client = client();
             // Until the server is gone.
             let start = format!("{url}/v1/workflows/tick/runs");
             while client.post(&start).json(&serde_json::json!({})).send().await.is_ok() {}

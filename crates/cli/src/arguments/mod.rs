@@ -3,6 +3,7 @@
 
 mod author;
 mod runs;
+mod serve;
 mod things;
 
 use anstream::ColorChoice;
@@ -12,6 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use crate::demo::Demo;
 pub use author::*;
 pub use runs::*;
+pub use serve::*;
 pub use things::*;
 
 const STYLES: Styles = Styles::styled()
@@ -67,6 +69,10 @@ pub struct Global {
     /// The store: a file that keeps runs, or `memory:`.
     #[arg(long, global = true, value_name = "PATH")]
     pub store: Option<String>,
+    /// A server, such as http://127.0.0.1:7070: commands talk to it instead of to the store. The
+    /// token is taken from SUREFOOT_TOKEN.
+    #[arg(long, global = true, value_name = "URL")]
+    pub server: Option<String>,
     /// A `[profile.NAME]` of the configuration.
     #[arg(long, global = true, value_name = "NAME")]
     pub profile: Option<String>,
@@ -126,6 +132,10 @@ pub enum Command {
     Graph(Graph),
     Convert(Convert),
     Demo(Demo),
+    // Serve.
+    Dev(Dev),
+    Server(Server),
+    Deploy(Deploy),
     // Runs.
     Start(Start),
     #[command(visible_alias = "list")]

@@ -6,6 +6,8 @@ mod check;
 mod completions;
 mod config;
 mod convert;
+mod deploy;
+mod dev;
 mod graph;
 mod help;
 mod init;
@@ -15,6 +17,7 @@ mod mock;
 mod nets;
 mod replay;
 mod run;
+mod server;
 mod show;
 mod start;
 mod store;
@@ -51,6 +54,9 @@ pub fn dispatch(arguments: Arguments) -> Result<Exit> {
         Command::Demo(it) => crate::demo::demo(session, &it),
         Command::Convert(it) => convert::convert(session, &it),
         Command::Test(it) => test::test(session, &it),
+        Command::Dev(it) => dev::dev(session, &it),
+        Command::Server(it) => server::server(session, &it),
+        Command::Deploy(it) => deploy::deploy(session, &it),
         Command::Start(it) => start::start(session, &it),
         Command::Ls(it) => ls::ls(session, &it),
         Command::Show(it) => show::show(session, &it),

@@ -4,12 +4,14 @@ mod event;
 mod problem;
 mod run;
 mod task;
+mod worker;
 mod workflow;
 
 pub use event::*;
 pub use problem::{Fault, Problem};
 pub use run::*;
 pub use task::*;
+pub use worker::*;
 pub use workflow::*;
 
 use serde::{Deserialize, Serialize};

@@ -153,6 +153,17 @@ pub const ENTRIES: &[Entry] = &[
     Entry { code: "SF4024", title: "the body took too long", page: include_str!("../../../../docs/errors/SF4024.md") },
     Entry { code: "SF4025", title: "nobody can run a task", page: include_str!("../../../../docs/errors/SF4025.md") },
     Entry { code: "SF4026", title: "the same request is under way", page: include_str!("../../../../docs/errors/SF4026.md") },
+    Entry { code: "SF4060", title: "the worker cannot be registered", page: include_str!("../../../../docs/errors/SF4060.md") },
+    Entry { code: "SF4061", title: "the token does not cover the capability", page: include_str!("../../../../docs/errors/SF4061.md") },
+    Entry { code: "SF4062", title: "the worker protocol is of another version", page: include_str!("../../../../docs/errors/SF4062.md") },
+    Entry { code: "SF4063", title: "there is no such worker", page: include_str!("../../../../docs/errors/SF4063.md") },
+    Entry { code: "SF4064", title: "the poll cannot be read", page: include_str!("../../../../docs/errors/SF4064.md") },
+    Entry { code: "SF4065", title: "there is no such lease", page: include_str!("../../../../docs/errors/SF4065.md") },
+    Entry { code: "SF4066", title: "the lease has another result already", page: include_str!("../../../../docs/errors/SF4066.md") },
+    Entry { code: "SF4067", title: "the lease is lost", page: include_str!("../../../../docs/errors/SF4067.md") },
+    Entry { code: "SF4068", title: "the result cannot be kept", page: include_str!("../../../../docs/errors/SF4068.md") },
+    Entry { code: "SF4069", title: "too many workers", page: include_str!("../../../../docs/errors/SF4069.md") },
+    Entry { code: "SF4070", title: "workers are not served here", page: include_str!("../../../../docs/errors/SF4070.md") },
     Entry { code: "SF5001", title: "standard output cannot be written", page: include_str!("../../../../docs/errors/SF5001.md") },
     Entry { code: "SF5002", title: "the definition is rejected", page: include_str!("../../../../docs/errors/SF5002.md") },
     Entry { code: "SF5003", title: "a file cannot be read", page: include_str!("../../../../docs/errors/SF5003.md") },
@@ -199,6 +210,10 @@ pub const ENTRIES: &[Entry] = &[
     Entry { code: "SF5081", title: "the shop of the demo cannot be opened", page: include_str!("../../../../docs/errors/SF5081.md") },
     Entry { code: "SF5082", title: "a part of the demo cannot be started", page: include_str!("../../../../docs/errors/SF5082.md") },
     Entry { code: "SF5083", title: "the demo did not prove its promise", page: include_str!("../../../../docs/errors/SF5083.md") },
+    Entry { code: "SF5091", title: "it cannot listen", page: include_str!("../../../../docs/errors/SF5091.md") },
+    Entry { code: "SF5092", title: "a directory cannot be watched", page: include_str!("../../../../docs/errors/SF5092.md") },
+    Entry { code: "SF5093", title: "the server cannot be reached", page: include_str!("../../../../docs/errors/SF5093.md") },
+    Entry { code: "SF5094", title: "the server answered something else", page: include_str!("../../../../docs/errors/SF5094.md") },
 ];
 
 #[cfg(test)]

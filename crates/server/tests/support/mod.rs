@@ -1,170 +1,110 @@
-//! A server on a port of its own, and a client that reads its streams.
+//! A real server on a free port, and a client that says what it was answered.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-#![allow(dead_code, reason = "each test file uses a part")]
+#![allow(dead_code, clippy::unwrap_used, reason = "each test file uses a part of it")]
 
-use std::path::Path;
-use std::time::Duration;
+pub mod sse;
 
-use serde_json::Value;
-use surefoot::Engine;
-use surefoot_server::{Role, ServerConfig, Service, TokenConfig, serve};
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use std::net::SocketAddr;
 
-/// How long a test waits for what must come.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+use serde_json::{Value, json};
+use surefoot::{Engine, RemoteConfig};
+use surefoot_server::{ServerConfig, Service, serve};
+use tokio_util::sync::CancellationToken;
 
-/// A workflow of two tasks, one of which logs.
-pub const TICK: &str = "id: tick\nversion: 1.0.0\ntasks:\n  note: {uses: log, with: {message: hello}}\n  sum: {needs: [note], uses: transform, with: {value: 3}}\n";
-
+/// A server over a store in memory, stopped when it is dropped.
 pub struct Server {
+    pub engine: Engine,
     pub service: Service,
-    pub url: String,
-    stop: oneshot::Sender<()>,
-    served: JoinHandle<()>,
+    pub address: SocketAddr,
+    http: reqwest::Client,
+    stop: CancellationToken,
+}
+
+/// What was answered.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: reqwest::header::HeaderMap,
+    pub body: Value,
+    pub text: String,
+}
+
+impl Answer {
+    /// Returns the code of a problem.
+    pub fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or_default()
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |it| it.to_str().unwrap())
+    }
 }
 
 impl Server {
-    /// Serves the store at a path, or one in memory.
-    pub async fn start(path: Option<&Path>, config: ServerConfig) -> Server {
-        let store = path.map_or("memory:".to_owned(), |it| it.display().to_string());
-        let engine = Engine::builder().store(&store).open().await.unwrap();
-        engine.deploy(TICK).await.unwrap();
+    pub async fn open() -> Server {
+        Server::with(ServerConfig::default()).await
+    }
+
+    pub async fn with(config: ServerConfig) -> Server {
+        let builder = Engine::builder().remote_workers(RemoteConfig::default());
+        Server::over(builder.open().await.unwrap(), config).await
+    }
+
+    pub async fn over(engine: Engine, config: ServerConfig) -> Server {
         let config = ServerConfig { listen: "127.0.0.1:0".to_owned(), ..config };
-        let service = Service::open(engine, config).await.unwrap();
+        let service = Service::open(engine.clone(), config).await.unwrap();
         let listener = service.bind().await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let (stop, stopped) = oneshot::channel::<()>();
-        let serving = serve(service.clone(), listener, async move {
-            let _ = stopped.await;
-        });
-        let served = tokio::spawn(async move { serving.await.unwrap() });
-        Server { service, url, stop, served }
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        tokio::spawn(serve(service.clone(), listener, stop.clone().cancelled_owned()));
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        Server { engine, service, address, http, stop }
     }
 
-    pub async fn stop(self) {
-        let _ = self.stop.send(());
-        self.served.await.unwrap();
-        self.service.engine().stop(Duration::from_secs(5)).await.unwrap();
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
     }
 
-    pub async fn start_run(&self, workflow: &str) -> String {
-        start_run(&self.url, workflow).await
+    pub fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        self.http.request(method.parse().unwrap(), self.url(path))
     }
 
-    pub async fn call(
-        &self,
-        method: &str,
-        path: &str,
-        token: Option<&str>,
-        body: Option<Value>,
-    ) -> (u16, Value) {
-        let method = method.parse().unwrap();
-        let mut request = client().request(method, format!("{}{path}", self.url));
-        if let Some(token) = token {
-            request = request.bearer_auth(token);
-        }
-        if let Some(body) = body {
-            request = request.json(&body);
-        }
-        let response = request.send().await.unwrap();
-        let status = response.status().as_u16();
-        let text = response.text().await.unwrap();
-        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    pub async fn get(&self, path: &str) -> Answer {
+        answer(self.request("GET", path)).await
     }
-}
 
-pub fn client() -> reqwest::Client {
-    reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap()
-}
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        answer(self.request("POST", path).json(&body)).await
+    }
 
-pub async fn start_run(url: &str, workflow: &str) -> String {
-    let url = format!("{url}/v1/workflows/{workflow}/runs");
-    let response = client().post(url).json(&serde_json::json!({})).send().await.unwrap();
-    assert_eq!(response.status(), 201);
-    let run: Value = response.json().await.unwrap();
-    run["id"].as_str().unwrap().to_owned()
-}
+    pub async fn put(&self, path: &str, source: &str) -> Answer {
+        let request = self.request("PUT", path).header("content-type", "application/yaml");
+        answer(request.body(source.to_owned())).await
+    }
 
-pub fn token(name: &str, role: Role, namespaces: Option<&[&str]>) -> TokenConfig {
-    TokenConfig {
-        name: name.to_owned(),
-        hash: format!("blake3:{}", blake3::hash(name.as_bytes()).to_hex()),
-        role,
-        namespaces: namespaces.map(|it| it.iter().map(|it| (*it).to_owned()).collect()),
-        groups: Vec::new(),
-        capabilities: None,
+    /// Deploys a source and starts a run of it.
+    pub async fn started(&self, workflow: &str, source: &str, input: Value) -> String {
+        let put = self.put(&format!("/v1/workflows/{workflow}"), source).await;
+        assert!(matches!(put.status, 200 | 201), "{}", put.text);
+        let started =
+            self.post(&format!("/v1/workflows/{workflow}/runs"), json!({"input": input})).await;
+        assert_eq!(started.status, 201, "{}", started.text);
+        started.body["id"].as_str().unwrap().to_owned()
     }
 }
 
-/// One server-sent event.
-#[derive(Clone, Debug, Default)]
-pub struct Sent {
-    pub id: String,
-    pub event: String,
-    pub data: Value,
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
 }
 
-/// Reads server-sent events as the HTML standard has it.
-pub struct Events {
-    response: reqwest::Response,
-    buffer: String,
-    pub last_id: String,
-}
-
-impl Events {
-    pub async fn open(url: &str, topics: &str, last_id: Option<&str>) -> Events {
-        let response = Events::ask(url, topics, last_id, None).await;
-        assert_eq!(response.status(), 200);
-        Events { response, buffer: String::new(), last_id: last_id.unwrap_or_default().to_owned() }
-    }
-
-    pub async fn ask(
-        url: &str,
-        topics: &str,
-        last_id: Option<&str>,
-        token: Option<&str>,
-    ) -> reqwest::Response {
-        let mut request = client().get(format!("{url}/v1/events?topics={topics}"));
-        if let Some(id) = last_id {
-            request = request.header("last-event-id", id);
-        }
-        if let Some(token) = token {
-            request = request.bearer_auth(token);
-        }
-        request.send().await.unwrap()
-    }
-
-    /// Returns the next event; nothing once the server has ended the stream.
-    pub async fn next(&mut self) -> Option<Sent> {
-        tokio::time::timeout(PATIENCE, self.read()).await.expect("an event comes in time")
-    }
-
-    async fn read(&mut self) -> Option<Sent> {
-        loop {
-            if let Some((block, rest)) = self.buffer.split_once("\n\n") {
-                let (block, rest) = (block.to_owned(), rest.to_owned());
-                self.buffer = rest;
-                let mut sent = Sent::default();
-                for line in block.lines() {
-                    match line.split_once(": ") {
-                        Some(("id", id)) => self.last_id = id.to_owned(),
-                        Some(("event", event)) => sent.event = event.to_owned(),
-                        Some(("data", data)) => sent.data = serde_json::from_str(data).unwrap(),
-                        _ => {}
-                    }
-                }
-                sent.id = self.last_id.clone();
-                if sent.event.is_empty() {
-                    continue;
-                }
-                return Some(sent);
-            }
-            match self.response.chunk().await {
-                Ok(Some(bytes)) => self.buffer += std::str::from_utf8(&bytes).unwrap(),
-                Ok(None) | Err(_) => return None,
-            }
-        }
-    }
+/// Sends a request and reads the whole answer.
+pub async fn answer(request: reqwest::RequestBuilder) -> Answer {
+    let response = request.send().await.unwrap();
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let text = response.text().await.unwrap();
+    let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+    Answer { status, headers, body, text }
 }
