@@ -21,6 +21,7 @@
 //! | `body`, `parameters`, `problem`, `cursor` | what comes in and what goes out |
 //! | `idempotency` | a request that is sent twice is carried out once |
 //! | `workflows`, `runs`, `tasks` | the things themselves |
+//! | `events` | live events, one stream for each client |
 //! | `workers` | who executes tasks in other processes |
 //! | `health` | whether it is well |
 //! | `listen` | the socket: where it listens, how it stops |
@@ -30,6 +31,7 @@ mod auth;
 mod body;
 mod config;
 mod cursor;
+mod events;
 mod health;
 mod idempotency;
 mod listen;

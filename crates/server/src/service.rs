@@ -12,13 +12,14 @@ use surefoot::Engine;
 use surefoot::core::time::Millis;
 use surefoot::store::Store;
 use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::openapi::OpenApi;
 
 use crate::api::{Api, Declared};
 use crate::auth::{Auth, AuthError};
 use crate::config::ServerConfig;
+use crate::events::Hub;
 use crate::idempotency::UnderWay;
 use crate::problem::Problem;
 use crate::workers::Pool;
@@ -38,6 +39,9 @@ struct Inner {
     workers: Pool,
     /// Cancelled when the service begins to stop.
     stopping: CancellationToken,
+    hub: Hub,
+    /// Ends what works beside the requests when the last clone is gone.
+    _background: DropGuard,
 }
 
 /// Why a service cannot be opened.
@@ -61,12 +65,17 @@ impl From<AuthError> for OpenError {
 impl Service {
     /// Makes the service over an engine.
     pub async fn open(engine: Engine, config: ServerConfig) -> Result<Service, OpenError> {
+        let background = CancellationToken::new();
+        let hub = Hub::new(config.event_clients);
+        tokio::spawn(hub.clone().run(engine.clone(), background.clone()));
         let inner = Inner {
             auth: Auth::open(&config.tokens, &**engine.store()).await?,
             under_way: UnderWay::default(),
             room: Semaphore::new(config.requests),
             workers: Pool::default(),
             stopping: CancellationToken::new(),
+            hub,
+            _background: background.drop_guard(),
             engine,
             config,
         };
@@ -103,6 +112,7 @@ impl Service {
         let api = crate::auth::routes(api);
         let api = crate::workflows::routes(api);
         let api = crate::runs::routes(api);
+        let api = crate::events::routes(api);
         let api = crate::tasks::routes(api);
         crate::workers::routes(api)
     }
@@ -120,6 +130,11 @@ impl Service {
         self.0.auth.is_open()
     }
 
+    /// Returns how many streams of live events are open.
+    pub fn event_clients(&self) -> usize {
+        self.0.hub.open()
+    }
+
     /// Tells long polls and streams to end. Requests that are under way end by themselves.
     pub fn begin_to_stop(&self) {
         self.0.stopping.cancel();
@@ -132,6 +147,10 @@ impl Service {
 
     pub(crate) fn store(&self) -> &dyn Store {
         &**self.0.engine.store()
+    }
+
+    pub(crate) fn hub(&self) -> &Hub {
+        &self.0.hub
     }
 
     /// Returns the workers that are known.

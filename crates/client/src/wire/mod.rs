@@ -1,5 +1,6 @@
 //! Requests and answers as they are on the wire: JSON in snake case, times in RFC 3339 (UTC).
 
+mod event;
 mod problem;
 mod run;
 mod task;
@@ -7,6 +8,7 @@ mod token;
 mod worker;
 mod workflow;
 
+pub use event::*;
 pub use problem::{Fault, Problem};
 pub use run::*;
 pub use task::*;
