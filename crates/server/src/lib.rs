@@ -21,6 +21,7 @@
 //! | `body`, `parameters`, `problem`, `cursor` | what comes in and what goes out |
 //! | `idempotency` | a request that is sent twice is carried out once |
 //! | `workflows`, `runs`, `tasks` | the things themselves |
+//! | `schedules`, `hooks`, `ingest` | what starts runs by itself |
 //! | `health` | whether it is well |
 //! | `listen` | the socket: where it listens, how it stops |
 
@@ -30,12 +31,16 @@ mod body;
 mod config;
 mod cursor;
 mod health;
+mod hooks;
 mod idempotency;
+mod ingest;
 mod listen;
 mod parameters;
 mod problem;
 mod runs;
+mod schedules;
 mod service;
+mod signature;
 mod tasks;
 mod time;
 mod workflows;

@@ -2,11 +2,13 @@
 
 mod problem;
 mod run;
+mod schedule;
 mod task;
 mod workflow;
 
 pub use problem::{Fault, Problem};
 pub use run::*;
+pub use schedule::*;
 pub use task::*;
 pub use workflow::*;
 
