@@ -23,6 +23,7 @@
 //! | `workflows`, `runs`, `tasks` | the things themselves |
 //! | `events` | live events, one stream for each client |
 //! | `workers` | who executes tasks in other processes |
+//! | `schedules`, `hooks`, `ingest` | what starts runs by itself |
 //! | `health` | whether it is well |
 //! | `listen` | the socket: where it listens, how it stops |
 
@@ -33,12 +34,16 @@ mod config;
 mod cursor;
 mod events;
 mod health;
+mod hooks;
 mod idempotency;
+mod ingest;
 mod listen;
 mod parameters;
 mod problem;
 mod runs;
+mod schedules;
 mod service;
+mod signature;
 mod tasks;
 mod time;
 mod workers;

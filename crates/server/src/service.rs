@@ -10,7 +10,9 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use surefoot::Engine;
 use surefoot::core::time::Millis;
+use surefoot::schedules::Schedules;
 use surefoot::store::Store;
+use surefoot::triggers::Triggers;
 use tokio::sync::Semaphore;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -32,6 +34,8 @@ struct Inner {
     engine: Engine,
     config: ServerConfig,
     auth: Auth,
+    schedules: Schedules,
+    triggers: Triggers,
     /// `Idempotency-Key`s whose requests are under way.
     under_way: UnderWay,
     /// Requests that may still be taken on.
@@ -51,6 +55,10 @@ pub enum OpenError {
     Config(String),
     #[error(transparent)]
     Store(#[from] surefoot::store::Error),
+    #[error(transparent)]
+    Schedules(#[from] surefoot::schedules::ScheduleError),
+    #[error(transparent)]
+    Triggers(#[from] surefoot::triggers::DeliveryError),
 }
 
 impl From<AuthError> for OpenError {
@@ -70,6 +78,8 @@ impl Service {
         tokio::spawn(hub.clone().run(engine.clone(), background.clone()));
         let inner = Inner {
             auth: Auth::open(&config.tokens, &**engine.store()).await?,
+            schedules: Schedules::open(&engine).await?,
+            triggers: Triggers::open(&engine).await?,
             under_way: UnderWay::default(),
             room: Semaphore::new(config.requests),
             workers: Pool::default(),
@@ -112,8 +122,11 @@ impl Service {
         let api = crate::auth::routes(api);
         let api = crate::workflows::routes(api);
         let api = crate::runs::routes(api);
-        let api = crate::events::routes(api);
         let api = crate::tasks::routes(api);
+        let api = crate::events::routes(api);
+        let api = crate::schedules::routes(api);
+        let api = crate::hooks::routes(api);
+        let api = crate::ingest::routes(api);
         crate::workers::routes(api)
     }
 
@@ -133,6 +146,21 @@ impl Service {
     /// Returns how many streams of live events are open.
     pub fn event_clients(&self) -> usize {
         self.0.hub.open()
+    }
+
+    /// Does what nobody asks for, until the service stops: starts what is scheduled, follows
+    /// deployments. [`crate::serve`] does this; a program that mounts the router does it itself.
+    pub async fn keep(&self) {
+        let stop = || self.stopping().clone();
+        tokio::join!(self.schedules().keep(stop()), self.triggers().keep(stop()));
+    }
+
+    pub fn schedules(&self) -> &Schedules {
+        &self.0.schedules
+    }
+
+    pub(crate) fn triggers(&self) -> &Triggers {
+        &self.0.triggers
     }
 
     /// Tells long polls and streams to end. Requests that are under way end by themselves.

@@ -3,6 +3,7 @@
 mod event;
 mod problem;
 mod run;
+mod schedule;
 mod task;
 mod token;
 mod worker;
@@ -11,6 +12,7 @@ mod workflow;
 pub use event::*;
 pub use problem::{Fault, Problem};
 pub use run::*;
+pub use schedule::*;
 pub use task::*;
 pub use token::*;
 pub use worker::*;
