@@ -55,7 +55,9 @@ async fn check_config(session: &Session, config: ServerConfig) -> Result<Exit> {
 
 /// Opens the engine of a server: tasks whose handlers are not here wait for workers.
 pub async fn engine(session: &Session) -> Result<Engine> {
-    Ok(session.builder(false).remote_workers(RemoteConfig::default()).open().await?)
+    let kinds = session.settings.server.worker_kinds.clone();
+    let remote = RemoteConfig { kinds, ..RemoteConfig::default() };
+    Ok(session.builder(false).remote_workers(remote).open().await?)
 }
 
 /// A service that listens.
