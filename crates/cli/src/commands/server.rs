@@ -120,6 +120,9 @@ fn unusable(error: OpenError) -> Failure {
         OpenError::Store(error) => error.into(),
         OpenError::Config(reason) => Failure::new(Exit::Usage, "SF5022", reason)
             .hint("`surefoot server --print-config` shows what may stand there."),
+        OpenError::Schedules(_) | OpenError::Triggers(_) => {
+            Failure::new(Exit::Unreachable, "SF5013", error.to_string())
+        }
     }
 }
 

@@ -9,10 +9,10 @@ use surefoot::kinds::{ShellConfig, ShellKind, built_in};
 use surefoot::{Context, Kind, TaskError};
 use surefoot_client::{Handler, TaskContext, TaskFailure};
 
-use super::pair;
 use crate::arguments::Worker;
 use crate::exit::Exit;
 use crate::failure::{Failure, Result, suggestion};
+use crate::input;
 use crate::session::Session;
 
 /// A command that ends with this code says that no other attempt can help (EX_DATAERR of BSD).
@@ -22,7 +22,7 @@ const EXIT_FINAL: i64 = 65;
 pub(super) fn of(session: &Session, arguments: &Worker) -> Result<Vec<(String, Handler)>> {
     let mut all = Vec::new();
     for command in &arguments.command {
-        let (name, line) = pair("--command", command)?;
+        let (name, line) = input::pair(command, "--command")?;
         let argv = words(line).filter(|it| !it.is_empty()).ok_or_else(|| {
             Failure::new(Exit::Usage, "SF5004", format!("--command {name}: `{line}` is no command"))
                 .hint("Write a program and its arguments, and close every quote.")
@@ -53,9 +53,7 @@ pub(super) fn of(session: &Session, arguments: &Worker) -> Result<Vec<(String, H
 fn program(argv: Vec<String>) -> Handler {
     let config = ShellConfig { enabled: true, ..ShellConfig::default() };
     let kind = Arc::new(ShellKind::new(config));
-    let with = move |input: Value| {
-        json!({"argv": argv, "stdin": input.to_string(), "output": {"parse": "json"}})
-    };
+    let with = move |input: Value| json!({"argv": argv, "stdin": input.to_string(), "output": {"parse": "json"}});
     of_kind(kind, with, |mut output| output["json"].take())
 }
 

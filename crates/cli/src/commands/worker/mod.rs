@@ -9,6 +9,7 @@ use surefoot_client::{Client, WorkerError, wire};
 use crate::arguments::{Worker, WorkerAction};
 use crate::exit::Exit;
 use crate::failure::{Failure, Result, suggestion};
+use crate::input;
 use crate::live::Signals;
 use crate::output::{Table, style};
 use crate::session::{Session, wait, wait_on_all_cores};
@@ -44,7 +45,7 @@ async fn work(session: &Session, arguments: &Worker) -> Result<Exit> {
         worker = worker.name(name);
     }
     for label in &arguments.label {
-        let (name, value) = pair("--label", label)?;
+        let (name, value) = input::pair(label, "--label")?;
         worker = worker.label(name, value);
     }
     let mut names = Vec::new();
@@ -75,13 +76,6 @@ async fn work(session: &Session, arguments: &Worker) -> Result<Exit> {
             })
         }
     }
-}
-
-fn pair<'a>(flag: &str, text: &'a str) -> Result<(&'a str, &'a str)> {
-    text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(|| {
-        Failure::new(Exit::Usage, "SF5004", format!("{flag} `{text}` has no name"))
-            .hint(format!("Write it as {flag} NAME=VALUE."))
-    })
 }
 
 async fn ls(session: &Session) -> Result<Exit> {
