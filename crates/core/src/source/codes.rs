@@ -214,6 +214,8 @@ pub const ENTRIES: &[Entry] = &[
     Entry { code: "SF5092", title: "a directory cannot be watched", page: include_str!("../../../../docs/errors/SF5092.md") },
     Entry { code: "SF5093", title: "the server cannot be reached", page: include_str!("../../../../docs/errors/SF5093.md") },
     Entry { code: "SF5094", title: "the server answered something else", page: include_str!("../../../../docs/errors/SF5094.md") },
+    Entry { code: "SF5095", title: "the server does not take the worker", page: include_str!("../../../../docs/errors/SF5095.md") },
+    Entry { code: "SF5096", title: "the worker does not pass the conformance run", page: include_str!("../../../../docs/errors/SF5096.md") },
 ];
 
 #[cfg(test)]
