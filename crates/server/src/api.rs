@@ -1,8 +1,10 @@
 //! How a route is declared. There is no way to add one without saying who may call it: [`Api`] is
 //! the only thing here that has a router, and it asks for an [`Access`] with every route.
 
+use std::net::SocketAddr;
+
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use utoipa::openapi::path::Operation;
@@ -10,6 +12,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement
 use utoipa::openapi::{Content, OpenApi, Ref, ResponseBuilder};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
+use crate::idempotency;
 use crate::problem::Problem;
 use crate::service::Service;
 
@@ -93,9 +96,13 @@ async fn admit(
     next: Next,
 ) -> Result<Response, Problem> {
     if access != Access::Public {
-        let principal = service.auth().authenticate(request.headers(), service.now())?;
+        let from = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|it| it.0.ip());
+        let principal = service.auth().authenticate(request.headers(), from, service.now())?;
         principal.require(access)?;
         request.extensions_mut().insert(principal);
+        if request.headers().contains_key(idempotency::HEADER) {
+            return idempotency::once(service, request, next).await;
+        }
     }
     Ok(next.run(request).await)
 }

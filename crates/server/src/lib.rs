@@ -19,6 +19,7 @@
 //! | `api` | how a route is declared: with the access that it needs |
 //! | `auth` | who asks, and what they may |
 //! | `body`, `parameters`, `problem`, `cursor` | what comes in and what goes out |
+//! | `idempotency` | a request that is sent twice is carried out once |
 //! | `workflows`, `runs`, `tasks` | the things themselves |
 //! | `health` | whether it is well |
 //! | `listen` | the socket: where it listens, how it stops |
@@ -29,6 +30,7 @@ mod body;
 mod config;
 mod cursor;
 mod health;
+mod idempotency;
 mod listen;
 mod parameters;
 mod problem;
@@ -39,7 +41,7 @@ mod time;
 mod workflows;
 
 pub use api::{Access, Declared};
-pub use auth::{Principal, Role};
+pub use auth::{Principal, Role, hash_for_config};
 pub use config::{ServerConfig, TokenConfig};
 pub use listen::{ListenError, serve};
 pub use problem::Problem;

@@ -55,5 +55,8 @@ pub async fn serve(
         stop.await;
         service.begin_to_stop();
     };
-    axum::serve(listener, router).with_graceful_shutdown(stopped).await.map_err(ListenError::Serve)
+    axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
+        .with_graceful_shutdown(stopped)
+        .await
+        .map_err(ListenError::Serve)
 }

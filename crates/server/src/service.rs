@@ -17,8 +17,9 @@ use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::openapi::OpenApi;
 
 use crate::api::{Api, Declared};
-use crate::auth::Auth;
+use crate::auth::{Auth, AuthError};
 use crate::config::ServerConfig;
+use crate::idempotency::UnderWay;
 use crate::problem::Problem;
 
 /// The service over one engine. Cheap to clone; all clones are the same service.
@@ -29,6 +30,8 @@ struct Inner {
     engine: Engine,
     config: ServerConfig,
     auth: Auth,
+    /// `Idempotency-Key`s whose requests are under way.
+    under_way: UnderWay,
     /// Requests that may still be taken on.
     room: Semaphore,
     /// Cancelled when the service begins to stop.
@@ -44,11 +47,21 @@ pub enum OpenError {
     Store(#[from] surefoot::store::Error),
 }
 
+impl From<AuthError> for OpenError {
+    fn from(error: AuthError) -> OpenError {
+        match error {
+            AuthError::Config(reason) => OpenError::Config(reason),
+            AuthError::Store(error) => OpenError::Store(error),
+        }
+    }
+}
+
 impl Service {
     /// Makes the service over an engine.
     pub async fn open(engine: Engine, config: ServerConfig) -> Result<Service, OpenError> {
         let inner = Inner {
-            auth: Auth::new(&config.tokens).map_err(OpenError::Config)?,
+            auth: Auth::open(&config.tokens, &**engine.store()).await?,
+            under_way: UnderWay::default(),
             room: Semaphore::new(config.requests),
             stopping: CancellationToken::new(),
             engine,
@@ -84,6 +97,7 @@ impl Service {
     fn api(&self) -> Api {
         let api = Api::new(self.clone());
         let api = crate::health::routes(api);
+        let api = crate::auth::routes(api);
         let api = crate::workflows::routes(api);
         let api = crate::runs::routes(api);
         crate::tasks::routes(api)
@@ -118,6 +132,10 @@ impl Service {
 
     pub(crate) fn auth(&self) -> &Auth {
         &self.0.auth
+    }
+
+    pub(crate) fn under_way(&self) -> &UnderWay {
+        &self.0.under_way
     }
 
     pub(crate) fn now(&self) -> Millis {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use notify::{RecursiveMode, Watcher as _};
 use surefoot::core::check::CheckContext;
-use surefoot::{Deployed, Engine};
+use surefoot::{Deployed, Engine, RemoteConfig};
 use tokio::sync::mpsc;
 
 use super::server::{Served, engine};
@@ -46,9 +46,9 @@ pub fn dev(session: &Session, arguments: &Dev) -> Result<Exit> {
 }
 
 async fn fresh(session: &Session) -> Result<Engine> {
-    let mut config = session.settings.engine.clone();
-    config.allow_unknown_handlers = true;
-    Ok(Engine::builder().store("memory:").program(PROGRAM).config(config).open().await?)
+    let builder = Engine::builder().store("memory:").program(PROGRAM);
+    let config = session.settings.engine.clone();
+    Ok(builder.config(config).remote_workers(RemoteConfig::default()).open().await?)
 }
 
 fn greet(

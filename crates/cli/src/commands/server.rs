@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use surefoot::Engine;
+use surefoot::{Engine, RemoteConfig};
 use surefoot_server::{ListenError, OpenError, ServerConfig, Service};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -55,9 +55,7 @@ async fn check_config(session: &Session, config: ServerConfig) -> Result<Exit> {
 
 /// Opens the engine of a server: tasks whose handlers are not here wait for workers.
 pub async fn engine(session: &Session) -> Result<Engine> {
-    let mut config = session.settings.engine.clone();
-    config.allow_unknown_handlers = true;
-    Ok(session.builder(false).config(config).open().await?)
+    Ok(session.builder(false).remote_workers(RemoteConfig::default()).open().await?)
 }
 
 /// A service that listens.

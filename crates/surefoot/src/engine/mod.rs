@@ -12,6 +12,7 @@
 //! | `attempt` | how an attempt is executed |
 //! | `admission` | concurrency limits over runs |
 //! | `definitions` | deployed definitions and their plans |
+//! | `remote` | tasks that workers in other processes execute |
 //! | `retention` | ended runs that may go |
 //! | `request` | what is asked and answered |
 
@@ -20,13 +21,14 @@ mod attempt;
 mod builder;
 mod commit;
 mod definitions;
+mod remote;
 mod request;
 mod resident;
 mod retention;
 mod shard;
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use surefoot_core::ids::RunId;
@@ -37,6 +39,10 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 pub use builder::{EngineBuilder, OpenError};
 pub(crate) use definitions::plan_of;
 pub use definitions::{DeployError, Deployed};
+pub use remote::{
+    Alive, Beat, Capability, Lease, LeaseError, LeaseInfo, RemoteConfig, Settled, TakeError,
+    TakeRequest, Taken,
+};
 pub use request::{
     CommandError, ForkRequest, Inbox, RunOutcome, StartError, StartRequest, Statistics, Update,
 };
@@ -46,6 +52,7 @@ use crate::config::Config;
 use crate::secrets::Vault;
 use attempt::Handlers;
 use definitions::Definitions;
+use remote::Leases;
 use request::Counters;
 use shard::{Message, NewRun};
 
@@ -68,6 +75,9 @@ pub(crate) struct Shared {
     pub counters: Counters,
     /// Whether attempts are made here; without, decisions are only recorded.
     pub dispatches: bool,
+    /// How workers in other processes are served, if they are.
+    pub remote: Option<RemoteConfig>,
+    pub leases: Mutex<Leases>,
 }
 
 impl Engine {
@@ -227,8 +237,19 @@ impl Shared {
     ) -> Result<NewRun, StartError> {
         let plan = self.definitions.find(&request.workflow, request.version.as_deref()).await?;
         request.check(&plan, &self.config.limits)?;
-        self.handlers.check(&plan, &self.config)?;
+        if self.remote.is_none() {
+            self.handlers.check(&plan, &self.config)?;
+        }
         request.into_new_run(id, plan, parent)
+    }
+
+    /// Whether workers in other processes execute this kind.
+    pub fn is_remote(&self, kind: &str) -> bool {
+        self.remote.is_some() && kind != "workflow" && self.handlers.get(kind).is_none()
+    }
+
+    pub fn leases(&self) -> MutexGuard<'_, Leases> {
+        self.leases.lock().expect("nobody panics while holding the lock")
     }
 
     pub fn count(&self, counter: impl Fn(&Counters) -> &std::sync::atomic::AtomicU64, by: u64) {
