@@ -46,6 +46,7 @@ OUTPUT_SECONDS_MAX = 20
 # Pages that show on purpose what is refused. `cargo test` tries their examples.
 BROKEN_ON_PURPOSE = "errors/"
 DEFAULT_PORT = "7070"
+SETTINGS = "surefoot.toml"
 
 
 class Problem(Exception):
@@ -190,8 +191,8 @@ class Book:
             self.left_out["pages of errors show what is refused"] += len(blocks)
             return f"{len(blocks)} left out"
         counts = {
+            "definitions": sum(self.check_definition(block, blocks) for block in blocks),
             "executed": self.execute(text, blocks),
-            "definitions": sum(self.check_definition(block) for block in blocks),
             "quoted": sum(check_quote(block) for block in blocks),
         }
         return ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "-"
@@ -241,14 +242,18 @@ class Book:
             "NO_COLOR": "1", "PYTHONPATH": str(python), "SUREFOOT_SERVER_LISTEN": f"127.0.0.1:{port}",
         }
 
-    def check_definition(self, block: Block) -> bool:
-        """Holds a whole definition to the check. Returns whether it was one."""
+    def check_definition(self, block: Block, blocks: list[Block]) -> bool:
+        """Holds a whole definition to the check, with the settings of its page. Returns whether
+        it was one."""
         is_whole = re.match(r"(# .*\n)*id: ", block.text) and re.search(
             r"^(tasks|states):", block.text, re.MULTILINE)
         if block.language != "yaml" or not is_whole or "broken" in block.flags:
             return False
         with tempfile.TemporaryDirectory(prefix="surefoot-book-") as home:
             (Path(home) / "it.surefoot.yaml").write_text(block.text)
+            for other in blocks:
+                if other.attributes.get("title") == SETTINGS:
+                    (Path(home) / SETTINGS).write_text(other.text)
             command = [self.program, "check", "--strict", "it.surefoot.yaml"]
             check = subprocess.run(command, cwd=home, capture_output=True, text=True)
         if check.returncode != 0:
