@@ -21,6 +21,7 @@
 //! | `body`, `parameters`, `problem`, `cursor` | what comes in and what goes out |
 //! | `idempotency` | a request that is sent twice is carried out once |
 //! | `workflows`, `runs`, `tasks` | the things themselves |
+//! | `workers` | who executes tasks in other processes |
 //! | `health` | whether it is well |
 //! | `listen` | the socket: where it listens, how it stops |
 
@@ -38,6 +39,7 @@ mod runs;
 mod service;
 mod tasks;
 mod time;
+mod workers;
 mod workflows;
 
 pub use api::{Access, Declared};

@@ -21,6 +21,7 @@ use crate::auth::{Auth, AuthError};
 use crate::config::ServerConfig;
 use crate::idempotency::UnderWay;
 use crate::problem::Problem;
+use crate::workers::Pool;
 
 /// The service over one engine. Cheap to clone; all clones are the same service.
 #[derive(Clone)]
@@ -34,6 +35,7 @@ struct Inner {
     under_way: UnderWay,
     /// Requests that may still be taken on.
     room: Semaphore,
+    workers: Pool,
     /// Cancelled when the service begins to stop.
     stopping: CancellationToken,
 }
@@ -63,6 +65,7 @@ impl Service {
             auth: Auth::open(&config.tokens, &**engine.store()).await?,
             under_way: UnderWay::default(),
             room: Semaphore::new(config.requests),
+            workers: Pool::default(),
             stopping: CancellationToken::new(),
             engine,
             config,
@@ -100,7 +103,8 @@ impl Service {
         let api = crate::auth::routes(api);
         let api = crate::workflows::routes(api);
         let api = crate::runs::routes(api);
-        crate::tasks::routes(api)
+        let api = crate::tasks::routes(api);
+        crate::workers::routes(api)
     }
 
     pub fn engine(&self) -> &Engine {
@@ -128,6 +132,11 @@ impl Service {
 
     pub(crate) fn store(&self) -> &dyn Store {
         &**self.0.engine.store()
+    }
+
+    /// Returns the workers that are known.
+    pub(crate) fn workers(&self) -> &Pool {
+        &self.0.workers
     }
 
     pub(crate) fn auth(&self) -> &Auth {

@@ -32,6 +32,7 @@ mod engine;
 mod handler;
 pub mod inspect;
 pub mod kinds;
+pub mod schedules;
 mod secrets;
 pub mod testkit;
 

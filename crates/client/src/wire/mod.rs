@@ -3,11 +3,13 @@
 mod problem;
 mod run;
 mod task;
+mod worker;
 mod workflow;
 
 pub use problem::{Fault, Problem};
 pub use run::*;
 pub use task::*;
+pub use worker::*;
 pub use workflow::*;
 
 use serde::{Deserialize, Serialize};
