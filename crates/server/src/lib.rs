@@ -21,7 +21,9 @@
 //! | `body`, `parameters`, `problem`, `cursor` | what comes in and what goes out |
 //! | `idempotency` | a request that is sent twice is carried out once |
 //! | `workflows`, `runs`, `tasks` | the things themselves |
+//! | `events` | live events, one stream for each client |
 //! | `workers` | who executes tasks in other processes |
+//! | `schedules`, `hooks`, `ingest` | what starts runs by itself |
 //! | `health` | whether it is well |
 //! | `listen` | the socket: where it listens, how it stops |
 
@@ -30,13 +32,18 @@ mod auth;
 mod body;
 mod config;
 mod cursor;
+mod events;
 mod health;
+mod hooks;
 mod idempotency;
+mod ingest;
 mod listen;
 mod parameters;
 mod problem;
 mod runs;
+mod schedules;
 mod service;
+mod signature;
 mod tasks;
 mod time;
 mod workers;

@@ -161,6 +161,7 @@ pub enum Command {
     // Things.
     Task(Task),
     Store(Store),
+    Token(Token),
     Config(Config),
     Bench(Bench),
     Completions(Completions),

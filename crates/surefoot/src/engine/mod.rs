@@ -166,6 +166,19 @@ impl Engine {
         self.shared.updates.subscribe()
     }
 
+    /// Returns the workflows that are deployed from now on. A receiver that is slow misses some
+    /// (`RecvError::Lagged`) and reads the store instead.
+    pub fn deployments(&self) -> broadcast::Receiver<String> {
+        self.shared.definitions.deployments()
+    }
+
+    /// Returns a secret, for what comes in and must prove that its sender knows it. The value must
+    /// not be kept, logged or answered.
+    pub fn secret(&self, name: &str) -> Option<String> {
+        use surefoot_core::run::Secrets as _;
+        self.shared.vault.lend().get(name)
+    }
+
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.shared.store
     }
