@@ -37,8 +37,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import reference_pages
-from reference_pages import BOOK, ROOT
+# What is written beside these files would become a part of the book.
+sys.dont_write_bytecode = True
+
+import reference_pages  # noqa: E402
+from reference_pages import BOOK, ROOT  # noqa: E402
 
 BLOCK_SECONDS_MAX = 120
 # What a server in the background says comes when it comes.

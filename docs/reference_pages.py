@@ -20,6 +20,9 @@ BOOK = Path(__file__).resolve().parent
 ROOT = BOOK.parent
 SUMMARY = BOOK / "SUMMARY.md"
 START_SECONDS_MAX = 20
+DASHBOARD = "ops/grafana/surefoot.json"
+ALERTS = "ops/alerts/surefoot.rules.yml"
+ALERT_KEYS = ["expr", "for", "severity", "summary", "description", "runbook"]
 
 
 def pages() -> list[str]:
@@ -278,17 +281,15 @@ def metrics(server: Server) -> list[str]:
 def ops() -> list[str]:
     """The dashboard and the alerts are well formed and use metrics that there are."""
     failures = []
-    dashboard = json.loads((ROOT / "ops/grafana/surefoot.json").read_text())
+    dashboard = json.loads((ROOT / DASHBOARD).read_text())
     ids = [panel["id"] for panel in dashboard["panels"]]
     if len(ids) != len(set(ids)):
-        failures.append("ops/grafana/surefoot.json: two panels have one id")
-    rules = (ROOT / "ops/alerts/surefoot.rules.yml").read_text()
+        failures.append(f"{DASHBOARD}: two panels have one id")
+    rules = (ROOT / ALERTS).read_text()
     for alert in re.split(r"^ *- alert: ", rules, flags=re.MULTILINE)[1:]:
-        lacking = [key for key in ("expr:", "for:", "severity:", "summary:", "description:", "runbook:")
-                   if key not in alert]
-        failures += [f"ops/alerts/surefoot.rules.yml: {alert.split()[0]} has no {key}" for key in lacking]
-    used = {"ops/grafana/surefoot.json": json.dumps(dashboard), "ops/alerts/surefoot.rules.yml": rules}
-    for file, text in used.items():
+        lacking = [key for key in ALERT_KEYS if f"{key}:" not in alert]
+        failures += [f"{ALERTS}: {alert.split()[0]} has no {key}" for key in lacking]
+    for file, text in {DASHBOARD: json.dumps(dashboard), ALERTS: rules}.items():
         names = {re.sub(r"_(bucket|sum|count)$", "", it) for it in re.findall(r"\bsurefoot_\w+", text)}
         failures += [f"{file}: {name} is not in docs/reference/metrics.md"
                      for name in sorted(names - listed_metrics())]
