@@ -44,7 +44,7 @@ def check(program: Path, write: bool) -> list[str]:
         failures = [failure for path in sorted(BOOK.rglob("*.md"))
                     for failure in renew(path, generated, write)]
         failures += metrics(server)
-    return failures + contents(write) + exit_codes() + ops()
+    return failures + contents(write) + exit_codes() + journal() + ops()
 
 
 def renew(path: Path, generated: dict, write: bool) -> list[str]:
@@ -260,6 +260,21 @@ def exit_codes() -> list[str]:
     source = (ROOT / "crates/cli/src/exit.rs").read_text()
     known = set(re.findall(r"^    \w+ = (\d+),", source, re.MULTILINE))
     return [f"docs/reference/exit-codes.md: {code} is on one side only" for code in listed ^ known]
+
+
+def journal() -> list[str]:
+    """The page of events has those that a history can show, and no others."""
+    page = (BOOK / "reference/journal.md").read_text()
+    heads = re.findall(r"^\| (`.*?) \|", page, re.MULTILINE)
+    listed = {name for head in heads for name in re.findall(r"`([a-z ]+)`", head)}
+    source = (ROOT / "crates/core/src/run/explain.rs").read_text()
+    describe = re.search(r"^    pub fn describe\(.*?^    }", source, re.MULTILINE | re.DOTALL)[0]
+    # The word comes first: alone in an arm, or chosen between two.
+    known = set(re.findall(r'\("([a-z ]+)",', describe))
+    known |= {word for pair in re.findall(r'if \*redo { "(\w+)" } else { "(\w+)" }', describe)
+              for word in pair}
+    return [f"docs/reference/journal.md: `{name}` is on one side only"
+            for name in sorted(known ^ listed - {"detail"})]
 
 
 def listed_metrics() -> set[str]:
