@@ -23,10 +23,13 @@ pub(crate) fn read(list: &str, cursor: &str) -> Result<RunId, Problem> {
     let run = parts.and_then(|(position, given)| {
         (check(list, position) == given).then(|| position.parse().ok()).flatten()
     });
-    run.ok_or_else(|| {
-        Problem::new(StatusCode::BAD_REQUEST, "SF4008", "the cursor is not one of this list")
-            .hint("Send `next_cursor` of the answer before, with the same filter.")
-    })
+    run.ok_or_else(foreign)
+}
+
+/// Refuses a cursor that this list has not given.
+pub(crate) fn foreign() -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "SF4008", "the cursor is not one of this list")
+        .hint("Send `next_cursor` of the answer before, with the same filter.")
 }
 
 /// Not a secret: a cursor says nothing that its holder may not see, for every part of a list is

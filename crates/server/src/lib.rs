@@ -22,11 +22,14 @@
 //! | `idempotency` | a request that is sent twice is carried out once |
 //! | `workflows`, `runs`, `tasks` | the things themselves |
 //! | `events` | live events, one stream for each client |
+//! | `subscriptions`, `notify` | what is sent out: CloudEvents, notifications |
+//! | `audit` | who did what |
 //! | `workers` | who executes tasks in other processes |
 //! | `health` | whether it is well |
 //! | `listen` | the socket: where it listens, how it stops |
 
 mod api;
+mod audit;
 mod auth;
 mod body;
 mod config;
@@ -35,10 +38,12 @@ mod events;
 mod health;
 mod idempotency;
 mod listen;
+mod notify;
 mod parameters;
 mod problem;
 mod runs;
 mod service;
+mod subscriptions;
 mod tasks;
 mod time;
 mod workers;
@@ -48,5 +53,6 @@ pub use api::{Access, Declared};
 pub use auth::{Principal, Role, hash_for_config};
 pub use config::{ServerConfig, TokenConfig};
 pub use listen::{ListenError, serve};
+pub use notify::{NotifyConfig, NotifyOn, SmtpConfig};
 pub use problem::Problem;
 pub use service::{OpenError, Service};

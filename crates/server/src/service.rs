@@ -17,11 +17,13 @@ use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::openapi::OpenApi;
 
 use crate::api::{Api, Declared};
+use crate::audit::Audit;
 use crate::auth::{Auth, AuthError};
 use crate::config::ServerConfig;
 use crate::events::Hub;
 use crate::idempotency::UnderWay;
 use crate::problem::Problem;
+use crate::subscriptions::Couriers;
 use crate::workers::Pool;
 
 /// The service over one engine. Cheap to clone; all clones are the same service.
@@ -40,6 +42,8 @@ struct Inner {
     /// Cancelled when the service begins to stop.
     stopping: CancellationToken,
     hub: Hub,
+    audit: Audit,
+    couriers: Couriers,
     /// Ends what works beside the requests when the last clone is gone.
     _background: DropGuard,
 }
@@ -68,7 +72,11 @@ impl Service {
         let background = CancellationToken::new();
         let hub = Hub::new(config.event_clients);
         tokio::spawn(hub.clone().run(engine.clone(), background.clone()));
+        let notified = crate::notify::receivers(&config.notify, config.smtp.as_ref())
+            .map_err(OpenError::Config)?;
         let inner = Inner {
+            audit: Audit::open(&engine).await?,
+            couriers: Couriers::open(&engine, notified).await?,
             auth: Auth::open(&config.tokens, &**engine.store()).await?,
             under_way: UnderWay::default(),
             room: Semaphore::new(config.requests),
@@ -113,6 +121,8 @@ impl Service {
         let api = crate::workflows::routes(api);
         let api = crate::runs::routes(api);
         let api = crate::events::routes(api);
+        let api = crate::subscriptions::routes(api);
+        let api = crate::audit::routes(api);
         let api = crate::tasks::routes(api);
         crate::workers::routes(api)
     }
@@ -138,6 +148,7 @@ impl Service {
     /// Tells long polls and streams to end. Requests that are under way end by themselves.
     pub fn begin_to_stop(&self) {
         self.0.stopping.cancel();
+        self.0.couriers.stop();
     }
 
     /// Resolves when the service begins to stop.
@@ -147,6 +158,14 @@ impl Service {
 
     pub(crate) fn store(&self) -> &dyn Store {
         &**self.0.engine.store()
+    }
+
+    pub(crate) fn audit(&self) -> &Audit {
+        &self.0.audit
+    }
+
+    pub(crate) fn couriers(&self) -> &Couriers {
+        &self.0.couriers
     }
 
     pub(crate) fn hub(&self) -> &Hub {

@@ -237,7 +237,7 @@ async fn child_serves_until_it_is_killed() {
     let Some(path) = std::env::var_os(CHILD) else { return };
     let server = ticking(Some(Path::new(&path)), config()).await;
     let mut stdout = std::io::stdout().lock();
-    writeln!(stdout, "\nserving {}", server.url).unwrap();
+    writeln!(stdout, "\nserving {}", server.url("")).unwrap();
     stdout.flush().unwrap();
     std::future::pending::<()>().await;
 }

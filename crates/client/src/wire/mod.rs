@@ -1,15 +1,19 @@
 //! Requests and answers as they are on the wire: JSON in snake case, times in RFC 3339 (UTC).
 
+mod audit;
 mod event;
 mod problem;
 mod run;
+mod subscription;
 mod task;
 mod worker;
 mod workflow;
 
+pub use audit::*;
 pub use event::*;
 pub use problem::{Fault, Problem};
 pub use run::*;
+pub use subscription::*;
 pub use task::*;
 pub use worker::*;
 pub use workflow::*;

@@ -76,7 +76,7 @@ async fn events(
     let first = format!("retry: {RECONNECT_MS}\nid: {at}\n{reset}\n");
     let is_known = {
         let (service, headers) = (service.clone(), headers.clone());
-        move || service.auth().authenticate(&headers, service.now()).is_ok()
+        move || service.auth().authenticate(&headers, None, service.now()).is_ok()
     };
     let filter = Filter { topics, principal };
     let stream = Stream::new(service, seat, filter, at, first, Box::new(is_known));

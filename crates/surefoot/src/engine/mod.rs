@@ -166,6 +166,11 @@ impl Engine {
         self.shared.updates.subscribe()
     }
 
+    /// Returns the settings that it was opened with.
+    pub fn config(&self) -> &Config {
+        &self.shared.config
+    }
+
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.shared.store
     }

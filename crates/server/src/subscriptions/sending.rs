@@ -1,0 +1,135 @@
+//! One attempt to tell a receiver something.
+
+use std::collections::BTreeMap;
+use std::process::Stdio;
+use std::time::Duration;
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use serde_json::Value;
+use sha2::Sha256;
+use surefoot::core::time::Millis;
+use surefoot::kinds::HttpKind;
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::Command;
+
+use crate::notify::Email;
+
+/// How long one attempt may take.
+const ATTEMPT_TIME_MAX: Duration = Duration::from_secs(20);
+/// Letters of an error that are kept.
+const REASON_LEN_MAX: usize = 500;
+
+/// How a receiver is reached.
+#[derive(Clone, Debug)]
+pub(crate) enum Target {
+    Webhook {
+        url: String,
+        secret: Option<String>,
+    },
+    /// A program and its arguments; the event comes on its standard input.
+    Command(Vec<String>),
+    Email(Email),
+}
+
+impl Target {
+    /// Sends an event. Returns what was answered, or why it was not taken.
+    pub async fn send(
+        &self,
+        http: &HttpKind,
+        id: &str,
+        event: &Value,
+        now: Millis,
+    ) -> Result<String, String> {
+        let attempt = async {
+            match self {
+                Target::Webhook { url, secret } => {
+                    post(http, url, secret.as_deref(), id, event, now).await
+                }
+                Target::Command(line) => command(line, event).await,
+                Target::Email(email) => email.send(event).await,
+            }
+        };
+        let result = match tokio::time::timeout(ATTEMPT_TIME_MAX, attempt).await {
+            Ok(result) => result,
+            Err(_) => Err(format!("no answer within {} s", ATTEMPT_TIME_MAX.as_secs())),
+        };
+        result.map_err(|it| it.chars().take(REASON_LEN_MAX).collect())
+    }
+}
+
+async fn post(
+    http: &HttpKind,
+    url: &str,
+    secret: Option<&str>,
+    id: &str,
+    event: &Value,
+    now: Millis,
+) -> Result<String, String> {
+    let body = event.to_string();
+    let mut headers = BTreeMap::from([
+        ("content-type", "application/cloudevents+json".to_owned()),
+        ("surefoot-delivery", id.to_owned()),
+    ]);
+    if let Some(secret) = secret {
+        let timestamp = now / 1_000;
+        headers.insert("surefoot-timestamp", timestamp.to_string());
+        headers.insert("surefoot-signature", signature(secret, timestamp, &body));
+    }
+    let status = http.post(url, &headers, body).await.map_err(|error| error.message)?;
+    match status {
+        200..=299 => Ok(status.to_string()),
+        _ => Err(format!("it was answered {status}")),
+    }
+}
+
+/// Returns `v1=` and the HMAC-SHA256 of `TIMESTAMP.BODY` in hexadecimal digits.
+pub(crate) fn signature(secret: &str, timestamp: u64, body: &str) -> String {
+    let mut hmac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("any length is a key");
+    hmac.update(format!("{timestamp}.{body}").as_bytes());
+    let digits: String =
+        hmac.finalize().into_bytes().iter().map(|it| format!("{it:02x}")).collect();
+    format!("v1={digits}")
+}
+
+async fn command(line: &[String], event: &Value) -> Result<String, String> {
+    let (program, arguments) = line.split_first().ok_or("the command is empty")?;
+    let data = &event["data"];
+    let text = |it: &Value| it.as_str().unwrap_or_default().to_owned();
+    let mut child = Command::new(program)
+        .args(arguments)
+        .env_clear()
+        .envs(
+            std::env::vars().filter(|(name, _)| matches!(name.as_str(), "PATH" | "HOME" | "LANG")),
+        )
+        .env("SUREFOOT_EVENT", text(&event["type"]))
+        .env("SUREFOOT_RUN", text(&data["run"]))
+        .env("SUREFOOT_WORKFLOW", text(&data["workflow"]))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| format!("`{program}` cannot be started: {error}"))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // A program that does not read it is fine.
+        let _ = stdin.write_all(event.to_string().as_bytes()).await;
+    }
+    let status = child.wait().await.map_err(|error| error.to_string())?;
+    if status.success() {
+        Ok(status.to_string())
+    } else {
+        Err(format!("`{program}` ended: {status}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Computed with `printf '1700000000.{"a":1}' | openssl dgst -sha256 -hmac secret`.
+    #[test]
+    fn the_signature_is_what_others_compute() {
+        let expected = "v1=49f24e537407743fa4a0242bb63b94b9a47ee99cbbe071ccd8a22550ae411686";
+        assert_eq!(signature("secret", 1_700_000_000, r#"{"a":1}"#), expected);
+    }
+}
