@@ -19,7 +19,7 @@ use crate::auth::Principal;
 use crate::parameters::Parameters;
 use crate::problem::Problem;
 use crate::service::Service;
-use crate::time;
+use crate::{cursor, time};
 
 const COLLECTION: &str = "audit";
 /// Entries that may wait to be written; who adds one more waits.
@@ -50,11 +50,10 @@ async fn list(
     let limit = parameters.number("limit", 1, LIMIT_MAX)?.unwrap_or(LIMIT) as u32;
     let cursor = parameters.text("cursor");
     parameters.finish()?;
-    if cursor.as_ref().is_some_and(|it| number(it).is_none()) {
-        return Err(crate::cursor::foreign());
-    }
+    let cursor = cursor.map(|it| cursor::read_text(COLLECTION, &it)).transpose()?;
     let kept = service.store().items(COLLECTION, cursor.as_deref(), limit).await?;
-    let next_cursor = kept.last().filter(|_| kept.len() as u32 == limit).map(|it| it.key.clone());
+    let last = kept.last().filter(|_| kept.len() as u32 == limit);
+    let next_cursor = last.map(|it| cursor::write_text(COLLECTION, &it.key));
     let read = |body: &[u8]| serde_json::from_slice(body).map_err(Problem::internal);
     let items = kept.iter().map(|it| read(&it.body)).collect::<Result<_, _>>()?;
     Ok(Json(Page { items, next_cursor }))

@@ -25,7 +25,8 @@
 //! | `subscriptions`, `notify` | what is sent out: CloudEvents, notifications |
 //! | `audit` | who did what |
 //! | `workers` | who executes tasks in other processes |
-//! | `health` | whether it is well |
+//! | `schedules`, `hooks`, `ingest` | what starts runs by itself |
+//! | `health`, `metrics` | whether it is well, and how much it does |
 //! | `listen` | the socket: where it listens, how it stops |
 
 mod api;
@@ -36,13 +37,18 @@ mod config;
 mod cursor;
 mod events;
 mod health;
+mod hooks;
 mod idempotency;
+mod ingest;
 mod listen;
+mod metrics;
 mod notify;
 mod parameters;
 mod problem;
 mod runs;
+mod schedules;
 mod service;
+mod signature;
 mod subscriptions;
 mod tasks;
 mod time;
@@ -53,6 +59,7 @@ pub use api::{Access, Declared};
 pub use auth::{Principal, Role, hash_for_config};
 pub use config::{ServerConfig, TokenConfig};
 pub use listen::{ListenError, serve};
+pub use metrics::Metrics;
 pub use notify::{NotifyConfig, NotifyOn, SmtpConfig};
 pub use problem::Problem;
 pub use service::{OpenError, Service};

@@ -112,8 +112,10 @@ async fn a_position_that_never_was_begins_at_the_end() {
     let server = ticking(None, config()).await;
     start_run(&server.url(""), "tick").await;
     server.service.engine().idle().await;
-    let end = server.service.engine().store().journal_end().await.unwrap();
-    for future in [format!("{}-0", end + 1), "0-999".to_owned()] {
+    let store = server.service.engine().store();
+    for logs in [0, 999] {
+        let end = store.journal_end().await.unwrap();
+        let future = format!("{}-{logs}", if logs == 0 { end + 1 } else { 0 });
         let mut events = Events::open(&server.url(""), "runs:*", Some(&future)).await;
         let reset = events.next().await.unwrap();
         assert_eq!(reset.event, "reset");
@@ -288,7 +290,8 @@ async fn a_killed_server_loses_and_doubles_no_event() {
         last = events.last_id;
         starting.await.unwrap();
     }
-    let engine = Engine::builder().store(&path.display().to_string()).open().await.unwrap();
+    let engine =
+        Engine::builder().store(&format!("sqlite:{}", path.display())).open().await.unwrap();
     engine.idle().await;
     let all = journal(&**engine.store()).await;
     println!("{} events of {} records were seen", seen.len(), all.len());

@@ -80,7 +80,7 @@ async fn until<T, F: Future<Output = Option<T>>>(ask: impl Fn() -> F) -> T {
 /// Serves with private addresses open to what is sent out.
 async fn serving(path: Option<&Path>, config: ServerConfig) -> Server {
     let http = HttpConfig { allow_private: true, ..HttpConfig::default() };
-    let store = path.map_or("memory:".to_owned(), |it| it.display().to_string());
+    let store = path.map_or("memory:".to_owned(), |it| format!("sqlite:{}", it.display()));
     let builder = Engine::builder().store(&store).config(Config { http, ..Config::default() });
     let engine = builder.open().await.unwrap();
     for source in [TICK, FAILS, ASKS] {
@@ -113,11 +113,11 @@ async fn a_subscriber_is_told_of_a_run_signed() {
         subscribe(&server, "shop", json!({"url": url, "types": ["run.*", "task.completed"]})).await;
     let secret = made["secret"].as_str().unwrap();
     let run = server.engine.execute(StartRequest::new("tick")).await.unwrap().run;
-    let mut events = sink.has(4).await;
+    let mut events = sink.has(5).await;
     events.sort_by_key(|it| it["sequence"].as_str().unwrap().to_owned());
     assert_eq!(
         types(&events),
-        ["run.started", "task.completed", "task.completed", "run.completed"]
+        ["run.started", "task.completed", "task.completed", "task.completed", "run.completed"]
     );
     for event in &events {
         assert_eq!(event["specversion"], "1.0");
@@ -133,7 +133,7 @@ async fn a_subscriber_is_told_of_a_run_signed() {
     hmac.update(format!("{}.{body}", text("surefoot-timestamp")).as_bytes());
     let digits: String =
         hmac.finalize().into_bytes().iter().map(|it| format!("{it:02x}")).collect();
-    assert_eq!(text("surefoot-signature"), format!("v1={digits}"));
+    assert_eq!(text("surefoot-signature"), format!("sha256={digits}"));
     let shown = server.get("/v1/subscriptions/shop").await;
     assert_eq!(shown.body["url"], json!(url));
     assert!(!shown.text.contains(secret), "a secret is shown once");
@@ -255,7 +255,7 @@ fn notify(name: &str, on: &[NotifyOn]) -> NotifyConfig {
         workflows: Vec::new(),
         late_after_seconds: on.contains(&NotifyOn::Late).then_some(0),
         webhook: None,
-        secret_env: None,
+        secret: None,
         command: None,
         email: None,
     }
@@ -328,7 +328,7 @@ async fn people_are_told_by_mail_webhook_and_command() {
             url: smtp,
             from: "Surefoot <surefoot@example.com>".to_owned(),
             user: None,
-            password_env: None,
+            password: None,
         }),
         ..ServerConfig::default()
     };

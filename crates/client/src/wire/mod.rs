@@ -4,8 +4,10 @@ mod audit;
 mod event;
 mod problem;
 mod run;
+mod schedule;
 mod subscription;
 mod task;
+mod token;
 mod worker;
 mod workflow;
 
@@ -13,8 +15,10 @@ pub use audit::*;
 pub use event::*;
 pub use problem::{Fault, Problem};
 pub use run::*;
+pub use schedule::*;
 pub use subscription::*;
 pub use task::*;
+pub use token::*;
 pub use worker::*;
 pub use workflow::*;
 

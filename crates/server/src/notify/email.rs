@@ -5,7 +5,7 @@ use lettre::transport::smtp::authentication::Credentials;
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
 use serde_json::Value;
 
-use super::SmtpConfig;
+use super::{Secrets, SmtpConfig};
 
 /// Addresses of one mail.
 const ADDRESSES_MAX: usize = 50;
@@ -19,13 +19,14 @@ pub(crate) struct Email {
 }
 
 impl Email {
-    pub fn new(config: &SmtpConfig, to: &[String]) -> Result<Email, String> {
+    pub fn new(config: &SmtpConfig, to: &[String], secrets: Secrets<'_>) -> Result<Email, String> {
         let mut builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(&config.url)
             .map_err(|error| format!("server.smtp.url: {error}"))?;
         if let Some(user) = &config.user {
-            let variable = config.password_env.as_deref();
-            let variable = variable.ok_or("server.smtp: `user` needs `password_env`")?;
-            builder = builder.credentials(Credentials::new(user.clone(), super::secret(variable)?));
+            let password = config.password.as_deref();
+            let password = password.ok_or("server.smtp: `user` needs `password`")?;
+            let password = super::secret(password, secrets)?;
+            builder = builder.credentials(Credentials::new(user.clone(), password));
         }
         if to.is_empty() || to.len() > ADDRESSES_MAX {
             return Err(format!("a mail goes to 1 to {ADDRESSES_MAX} addresses"));

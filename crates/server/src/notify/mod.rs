@@ -29,9 +29,9 @@ pub struct NotifyConfig {
     /// Where a CloudEvent is posted.
     #[serde(default)]
     pub webhook: Option<String>,
-    /// The environment variable with the secret that signs what is posted.
+    /// The name of the secret that signs what is posted.
     #[serde(default)]
-    pub secret_env: Option<String>,
+    pub secret: Option<String>,
     /// A program and its arguments. The event comes on its standard input.
     #[serde(default)]
     pub command: Option<Vec<String>>,
@@ -62,15 +62,19 @@ pub struct SmtpConfig {
     pub from: String,
     #[serde(default)]
     pub user: Option<String>,
-    /// The environment variable with the password.
+    /// The name of the secret that is the password.
     #[serde(default)]
-    pub password_env: Option<String>,
+    pub password: Option<String>,
 }
+
+/// Looks a secret up by its name.
+pub(crate) type Secrets<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Reads the configuration. What is wrong with it is said before anything is served.
 pub(crate) fn receivers(
     notify: &[NotifyConfig],
     smtp: Option<&SmtpConfig>,
+    secrets: Secrets<'_>,
 ) -> Result<Vec<Receiver>, String> {
     let mut names = HashSet::new();
     notify
@@ -79,12 +83,17 @@ pub(crate) fn receivers(
             if !names.insert(&it.name) {
                 return Err(format!("server.notify `{}`: there are two of this name", it.name));
             }
-            receiver(it, smtp).map_err(|reason| format!("server.notify `{}`: {reason}", it.name))
+            receiver(it, smtp, secrets)
+                .map_err(|reason| format!("server.notify `{}`: {reason}", it.name))
         })
         .collect()
 }
 
-fn receiver(config: &NotifyConfig, smtp: Option<&SmtpConfig>) -> Result<Receiver, String> {
+fn receiver(
+    config: &NotifyConfig,
+    smtp: Option<&SmtpConfig>,
+    secrets: Secrets<'_>,
+) -> Result<Receiver, String> {
     let is_name = !config.name.is_empty()
         && config.name.bytes().all(|it| it.is_ascii_alphanumeric() || matches!(it, b'_' | b'-'));
     if !is_name {
@@ -111,28 +120,32 @@ fn receiver(config: &NotifyConfig, smtp: Option<&SmtpConfig>) -> Result<Receiver
         types,
         workflows: config.workflows.clone(),
         namespaces: None,
-        target: target(config, smtp)?,
+        target: target(config, smtp, secrets)?,
         late_after: config.late_after_seconds.map(|it| it.saturating_mul(1_000)),
     })
 }
 
-fn target(config: &NotifyConfig, smtp: Option<&SmtpConfig>) -> Result<Target, String> {
+fn target(
+    config: &NotifyConfig,
+    smtp: Option<&SmtpConfig>,
+    secrets: Secrets<'_>,
+) -> Result<Target, String> {
     match (&config.webhook, &config.command, &config.email) {
         (Some(url), None, None) => {
-            let secret = config.secret_env.as_deref().map(secret).transpose()?;
+            let secret = config.secret.as_deref().map(|it| secret(it, secrets)).transpose()?;
             Ok(Target::Webhook { url: url.clone(), secret })
         }
         (None, Some(line), None) if !line.is_empty() => Ok(Target::Command(line.clone())),
         (None, None, Some(to)) => {
             let smtp = smtp.ok_or("mails need the table [server.smtp]")?;
-            Ok(Target::Email(Email::new(smtp, to)?))
+            Ok(Target::Email(Email::new(smtp, to, secrets)?))
         }
         _ => Err("give one of `webhook`, `command` and `email`".to_owned()),
     }
 }
 
-fn secret(variable: &str) -> Result<String, String> {
-    std::env::var(variable).map_err(|_| format!("the environment variable {variable} is not set"))
+fn secret(name: &str, secrets: Secrets<'_>) -> Result<String, String> {
+    secrets(name).ok_or_else(|| format!("there is no secret `{name}`"))
 }
 
 #[cfg(test)]
@@ -147,9 +160,10 @@ mod tests {
             url: "smtp://127.0.0.1:25".to_owned(),
             from: "a@example.com".to_owned(),
             user: None,
-            password_env: None,
+            password: None,
         };
-        let result = receivers(&[config], Some(&smtp)).map(|it| format!("{:?}", it[0].types));
+        let result =
+            receivers(&[config], Some(&smtp), &|_| None).map(|it| format!("{:?}", it[0].types));
         let answer = result.unwrap_or_else(|reason| reason);
         assert!(answer.contains(expected), "{text}: {answer}");
     }
@@ -169,8 +183,8 @@ mod tests {
         check(r#"{"name": "a", "on": ["late"], "webhook": "http://x"}"#, "belong together");
         check(r#"{"name": "a", "on": ["failed"], "email": ["nobody"]}"#, "is not an address");
         check(
-            r#"{"name": "a", "on": ["failed"], "webhook": "http://x", "secret_env": "NO_SUCH_VARIABLE"}"#,
-            "NO_SUCH_VARIABLE is not set",
+            r#"{"name": "a", "on": ["failed"], "webhook": "http://x", "secret": "none"}"#,
+            "there is no secret `none`",
         );
     }
 }

@@ -27,6 +27,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use self::courier::Courier;
+use self::outbox::Outbox;
 pub(crate) use self::routes::routes;
 pub(crate) use self::sending::Target;
 
@@ -119,7 +120,11 @@ impl Couriers {
         for (id, kept) in all(&**engine.store()).await? {
             couriers.put(Receiver::of_kept(&id, &kept));
         }
-        configured.into_iter().for_each(|it| couriers.put(it));
+        for receiver in configured {
+            // What happens from here on is told, whenever the courier begins.
+            Outbox::of(&receiver.id).cursor(&**engine.store()).await?;
+            couriers.put(receiver);
+        }
         Ok(couriers)
     }
 

@@ -17,7 +17,7 @@ use crate::body::Json as Body;
 use crate::parameters::Parameters;
 use crate::problem::Problem;
 use crate::service::Service;
-use crate::time;
+use crate::{cursor, time};
 
 /// Deliveries of one part of the list.
 const LIMIT: u64 = 50;
@@ -152,12 +152,12 @@ async fn deliveries(
     let limit = parameters.number("limit", 1, LIMIT_MAX)?.unwrap_or(LIMIT) as u32;
     let cursor = parameters.text("cursor");
     parameters.finish()?;
-    if cursor.as_ref().is_some_and(|it| !is_delivery(it)) {
-        return Err(crate::cursor::foreign());
-    }
+    let list = format!("deliveries {id}");
+    let cursor = cursor.map(|it| cursor::read_text(&list, &it)).transpose()?;
     must_know(&service, &principal, &id).await?;
     let page = Outbox::of(&id).page(service.store(), cursor.as_deref(), limit).await?;
-    let next_cursor = page.last().filter(|_| page.len() as u32 == limit).map(|it| it.0.clone());
+    let last = page.last().filter(|_| page.len() as u32 == limit);
+    let next_cursor = last.map(|it| cursor::write_text(&list, &it.0));
     let items = page.iter().map(|(id, it)| it.to_wire(id)).collect();
     Ok(Json(Page { items, next_cursor }))
 }

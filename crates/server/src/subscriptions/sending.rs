@@ -4,15 +4,14 @@ use std::collections::BTreeMap;
 use std::process::Stdio;
 use std::time::Duration;
 
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::Value;
-use sha2::Sha256;
 use surefoot::core::time::Millis;
 use surefoot::kinds::HttpKind;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
 use crate::notify::Email;
+use crate::signature;
 
 /// How long one attempt may take.
 const ATTEMPT_TIME_MAX: Duration = Duration::from_secs(20);
@@ -71,24 +70,16 @@ async fn post(
         ("surefoot-delivery", id.to_owned()),
     ]);
     if let Some(secret) = secret {
-        let timestamp = now / 1_000;
-        headers.insert("surefoot-timestamp", timestamp.to_string());
-        headers.insert("surefoot-signature", signature(secret, timestamp, &body));
+        let timestamp = (now / 1_000).to_string();
+        let signature = signature::sign(secret, &timestamp, body.as_bytes());
+        headers.insert("surefoot-timestamp", timestamp);
+        headers.insert("surefoot-signature", signature);
     }
     let status = http.post(url, &headers, body).await.map_err(|error| error.message)?;
     match status {
         200..=299 => Ok(status.to_string()),
         _ => Err(format!("it was answered {status}")),
     }
-}
-
-/// Returns `v1=` and the HMAC-SHA256 of `TIMESTAMP.BODY` in hexadecimal digits.
-pub(crate) fn signature(secret: &str, timestamp: u64, body: &str) -> String {
-    let mut hmac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("any length is a key");
-    hmac.update(format!("{timestamp}.{body}").as_bytes());
-    let digits: String =
-        hmac.finalize().into_bytes().iter().map(|it| format!("{it:02x}")).collect();
-    format!("v1={digits}")
 }
 
 async fn command(line: &[String], event: &Value) -> Result<String, String> {
@@ -119,17 +110,5 @@ async fn command(line: &[String], event: &Value) -> Result<String, String> {
         Ok(status.to_string())
     } else {
         Err(format!("`{program}` ended: {status}"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Computed with `printf '1700000000.{"a":1}' | openssl dgst -sha256 -hmac secret`.
-    #[test]
-    fn the_signature_is_what_others_compute() {
-        let expected = "v1=49f24e537407743fa4a0242bb63b94b9a47ee99cbbe071ccd8a22550ae411686";
-        assert_eq!(signature("secret", 1_700_000_000, r#"{"a":1}"#), expected);
     }
 }
