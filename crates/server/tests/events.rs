@@ -58,7 +58,7 @@ async fn a_record_says_what_has_happened() {
             break;
         }
     }
-    assert!(tasks.contains("note") && tasks.contains("sum"), "{tasks:?}");
+    assert!(tasks.contains("rest") && tasks.contains("sum"), "{tasks:?}");
 }
 
 /// A client that breaks off after every few events, while runs go on.

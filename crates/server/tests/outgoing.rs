@@ -130,10 +130,10 @@ async fn a_subscriber_is_told_of_a_run_signed() {
     let text = |name: &str| headers.get(name).unwrap().to_str().unwrap();
     assert_eq!(text("content-type"), "application/cloudevents+json");
     let mut hmac = Hmac::<sha2::Sha256>::new_from_slice(secret.as_bytes()).unwrap();
-    hmac.update(format!("{}.{body}", text("surefoot-timestamp")).as_bytes());
+    hmac.update(format!("{}.{body}", text("webhook-timestamp")).as_bytes());
     let digits: String =
         hmac.finalize().into_bytes().iter().map(|it| format!("{it:02x}")).collect();
-    assert_eq!(text("surefoot-signature"), format!("sha256={digits}"));
+    assert_eq!(text("webhook-signature"), format!("sha256={digits}"));
     let shown = server.get("/v1/subscriptions/shop").await;
     assert_eq!(shown.body["url"], json!(url));
     assert!(!shown.text.contains(secret), "a secret is shown once");

@@ -11,7 +11,7 @@ use super::{Secrets, SmtpConfig};
 const ADDRESSES_MAX: usize = 50;
 
 /// A sender and those who get its mails.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Email {
     transport: AsyncSmtpTransport<Tokio1Executor>,
     from: Mailbox,

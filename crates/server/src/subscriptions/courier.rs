@@ -220,7 +220,7 @@ impl Courier {
     /// Makes one attempt.
     async fn send(&self, id: String, mut delivery: Delivery) -> (String, Delivery) {
         let now = self.office.engine.now();
-        let result = self.receiver.target.send(&self.office.http, &id, &delivery.event, now).await;
+        let result = self.receiver.target.send(&self.office.http, &delivery.event, now).await;
         delivery.attempts += 1;
         match result {
             Ok(answer) => {

@@ -51,7 +51,7 @@ struct Kept {
 }
 
 /// Whom to tell of what.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Receiver {
     pub id: String,
     /// Patterns over the types of events; all if it is empty.

@@ -19,7 +19,7 @@ const ATTEMPT_TIME_MAX: Duration = Duration::from_secs(20);
 const REASON_LEN_MAX: usize = 500;
 
 /// How a receiver is reached.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) enum Target {
     Webhook {
         url: String,
@@ -35,14 +35,13 @@ impl Target {
     pub async fn send(
         &self,
         http: &HttpKind,
-        id: &str,
         event: &Value,
         now: Millis,
     ) -> Result<String, String> {
         let attempt = async {
             match self {
                 Target::Webhook { url, secret } => {
-                    post(http, url, secret.as_deref(), id, event, now).await
+                    post(http, url, secret.as_deref(), event, now).await
                 }
                 Target::Command(line) => command(line, event).await,
                 Target::Email(email) => email.send(event).await,
@@ -60,20 +59,19 @@ async fn post(
     http: &HttpKind,
     url: &str,
     secret: Option<&str>,
-    id: &str,
     event: &Value,
     now: Millis,
 ) -> Result<String, String> {
     let body = event.to_string();
     let mut headers = BTreeMap::from([
         ("content-type", "application/cloudevents+json".to_owned()),
-        ("surefoot-delivery", id.to_owned()),
+        ("webhook-id", event["id"].as_str().unwrap_or_default().to_owned()),
     ]);
     if let Some(secret) = secret {
         let timestamp = (now / 1_000).to_string();
         let signature = signature::sign(secret, &timestamp, body.as_bytes());
-        headers.insert("surefoot-timestamp", timestamp);
-        headers.insert("surefoot-signature", signature);
+        headers.insert("webhook-timestamp", timestamp);
+        headers.insert("webhook-signature", signature);
     }
     let status = http.post(url, &headers, body).await.map_err(|error| error.message)?;
     match status {
