@@ -21,6 +21,7 @@
 //! | `body`, `parameters`, `problem`, `cursor` | what comes in and what goes out |
 //! | `idempotency` | a request that is sent twice is carried out once |
 //! | `workflows`, `runs`, `tasks` | the things themselves |
+//! | `bulk` | the same change to many runs |
 //! | `events` | live events, one stream for each client |
 //! | `subscriptions`, `notify` | what is sent out: CloudEvents, notifications |
 //! | `audit` | who did what |
@@ -33,6 +34,7 @@ mod api;
 mod audit;
 mod auth;
 mod body;
+mod bulk;
 mod config;
 mod cursor;
 mod events;

@@ -1,6 +1,7 @@
 //! Requests and answers as they are on the wire: JSON in snake case, times in RFC 3339 (UTC).
 
 mod audit;
+mod bulk;
 mod event;
 mod problem;
 mod run;
@@ -12,6 +13,7 @@ mod worker;
 mod workflow;
 
 pub use audit::*;
+pub use bulk::*;
 pub use event::*;
 pub use problem::{Fault, Problem};
 pub use run::*;
