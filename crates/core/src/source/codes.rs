@@ -202,6 +202,7 @@ pub const ENTRIES: &[Entry] = &[
     Entry { code: "SF5047", title: "the run goes on", page: include_str!("../../../../docs/errors/SF5047.md") },
     Entry { code: "SF5048", title: "a test file cannot be read", page: include_str!("../../../../docs/errors/SF5048.md") },
     Entry { code: "SF5049", title: "a counterexample cannot be replayed", page: include_str!("../../../../docs/errors/SF5049.md") },
+    Entry { code: "SF5050", title: "a certificate proves nothing", page: include_str!("../../../../docs/errors/SF5050.md") },
     Entry { code: "SF5051", title: "unknown template", page: include_str!("../../../../docs/errors/SF5051.md") },
     Entry { code: "SF5052", title: "a file exists already", page: include_str!("../../../../docs/errors/SF5052.md") },
     Entry { code: "SF5053", title: "a file cannot be written", page: include_str!("../../../../docs/errors/SF5053.md") },
