@@ -131,6 +131,12 @@ impl Client {
         Ok(self.send(self.request(Method::POST, path).json(body)).await?.1)
     }
 
+    /// Deletes what is at a path.
+    pub async fn delete(&self, path: &str) -> Result<(), Error> {
+        let (_, _): (_, Value) = self.send(self.request(Method::DELETE, path)).await?;
+        Ok(())
+    }
+
     /// Begins a request to a path of the server.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.base));
@@ -191,7 +197,7 @@ fn reason(error: &reqwest::Error) -> String {
 }
 
 /// Writes a name as a part of a path.
-pub(crate) fn segment(name: &str) -> String {
+pub fn segment(name: &str) -> String {
     let mut text = String::with_capacity(name.len());
     for byte in name.bytes() {
         match byte {

@@ -139,16 +139,18 @@ fn missing() -> Problem {
 }
 
 /// The media type without its parameters.
-fn kind(headers: &HeaderMap) -> String {
+pub(crate) fn kind(headers: &HeaderMap) -> String {
     let value = headers.get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok()).unwrap_or("");
     value.split(';').next().unwrap_or("").trim().to_ascii_lowercase()
 }
 
 fn must_be_json(headers: &HeaderMap) -> Result<(), Problem> {
+    if is_json(headers) { Ok(()) } else { Err(wrong_kind(headers, "application/json")) }
+}
+
+pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     let kind = kind(headers);
-    let is_json =
-        kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"));
-    if is_json { Ok(()) } else { Err(wrong_kind(headers, "application/json")) }
+    kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
 }
 
 fn wrong_kind(headers: &HeaderMap, expected: &str) -> Problem {

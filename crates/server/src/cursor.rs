@@ -11,22 +11,31 @@ const CHECK_LEN: usize = 12;
 
 /// Makes the cursor of a list (its path and filter) that goes on after a run.
 pub(crate) fn write(list: &str, after: RunId) -> String {
-    let position = after.to_string();
-    let check = check(list, &position);
-    format!("{position}{check}")
+    write_text(list, &after.to_string())
 }
 
-/// Reads a cursor of a list.
+/// Makes the cursor of a list that goes on after a key.
+pub(crate) fn write_text(list: &str, after: &str) -> String {
+    let check = check(list, after);
+    format!("{after}{check}")
+}
+
+/// Reads a cursor of a list of runs.
 pub(crate) fn read(list: &str, cursor: &str) -> Result<RunId, Problem> {
+    read_text(list, cursor)?.parse().map_err(|_| foreign())
+}
+
+/// Reads a cursor of a list by key.
+pub(crate) fn read_text(list: &str, cursor: &str) -> Result<String, Problem> {
     let at = cursor.len().saturating_sub(CHECK_LEN);
     let parts = cursor.is_ascii().then(|| cursor.split_at(at));
-    let run = parts.and_then(|(position, given)| {
-        (check(list, position) == given).then(|| position.parse().ok()).flatten()
-    });
-    run.ok_or_else(|| {
-        Problem::new(StatusCode::BAD_REQUEST, "SF4008", "the cursor is not one of this list")
-            .hint("Send `next_cursor` of the answer before, with the same filter.")
-    })
+    let position = parts.filter(|(position, given)| check(list, position) == *given);
+    position.map(|(position, _)| position.to_owned()).ok_or_else(foreign)
+}
+
+fn foreign() -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "SF4008", "the cursor is not one of this list")
+        .hint("Send `next_cursor` of the answer before, with the same filter.")
 }
 
 /// Not a secret: a cursor says nothing that its holder may not see, for every part of a list is

@@ -51,12 +51,15 @@ pub async fn serve(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ListenError> {
     let router = service.router();
+    let kept = service.clone();
+    let keeper = tokio::spawn(async move { kept.keep().await });
     let stopped = async move {
         stop.await;
         service.begin_to_stop();
     };
-    axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
+    let served = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
         .with_graceful_shutdown(stopped)
-        .await
-        .map_err(ListenError::Serve)
+        .await;
+    keeper.abort();
+    served.map_err(ListenError::Serve)
 }

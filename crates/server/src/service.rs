@@ -10,16 +10,20 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use surefoot::Engine;
 use surefoot::core::time::Millis;
+use surefoot::schedules::Schedules;
 use surefoot::store::Store;
+use surefoot::triggers::Triggers;
 use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::openapi::OpenApi;
 
 use crate::api::{Api, Declared};
 use crate::auth::{Auth, AuthError};
 use crate::config::ServerConfig;
+use crate::events::Hub;
 use crate::idempotency::UnderWay;
+use crate::metrics::Metrics;
 use crate::problem::Problem;
 use crate::workers::Pool;
 
@@ -31,13 +35,19 @@ struct Inner {
     engine: Engine,
     config: ServerConfig,
     auth: Auth,
+    schedules: Schedules,
+    triggers: Triggers,
     /// `Idempotency-Key`s whose requests are under way.
     under_way: UnderWay,
+    metrics: Arc<Metrics>,
     /// Requests that may still be taken on.
     room: Semaphore,
     workers: Pool,
     /// Cancelled when the service begins to stop.
     stopping: CancellationToken,
+    hub: Hub,
+    /// Ends what works beside the requests when the last clone is gone.
+    _background: DropGuard,
 }
 
 /// Why a service cannot be opened.
@@ -47,6 +57,10 @@ pub enum OpenError {
     Config(String),
     #[error(transparent)]
     Store(#[from] surefoot::store::Error),
+    #[error(transparent)]
+    Schedules(#[from] surefoot::schedules::ScheduleError),
+    #[error(transparent)]
+    Triggers(#[from] surefoot::triggers::DeliveryError),
 }
 
 impl From<AuthError> for OpenError {
@@ -61,12 +75,29 @@ impl From<AuthError> for OpenError {
 impl Service {
     /// Makes the service over an engine.
     pub async fn open(engine: Engine, config: ServerConfig) -> Result<Service, OpenError> {
+        Service::with_metrics(engine, config, Arc::default()).await
+    }
+
+    /// As [`Service::open`], showing the metrics that the engine was given as its observer.
+    pub async fn with_metrics(
+        engine: Engine,
+        config: ServerConfig,
+        metrics: Arc<Metrics>,
+    ) -> Result<Service, OpenError> {
+        let background = CancellationToken::new();
+        let hub = Hub::new(config.event_clients);
+        tokio::spawn(hub.clone().run(engine.clone(), background.clone()));
         let inner = Inner {
             auth: Auth::open(&config.tokens, &**engine.store()).await?,
+            schedules: Schedules::open(&engine).await?,
+            triggers: Triggers::open(&engine).await?,
             under_way: UnderWay::default(),
+            metrics,
             room: Semaphore::new(config.requests),
             workers: Pool::default(),
             stopping: CancellationToken::new(),
+            hub,
+            _background: background.drop_guard(),
             engine,
             config,
         };
@@ -100,10 +131,15 @@ impl Service {
     fn api(&self) -> Api {
         let api = Api::new(self.clone());
         let api = crate::health::routes(api);
+        let api = crate::metrics::routes(api);
         let api = crate::auth::routes(api);
         let api = crate::workflows::routes(api);
         let api = crate::runs::routes(api);
         let api = crate::tasks::routes(api);
+        let api = crate::events::routes(api);
+        let api = crate::schedules::routes(api);
+        let api = crate::hooks::routes(api);
+        let api = crate::ingest::routes(api);
         crate::workers::routes(api)
     }
 
@@ -120,6 +156,31 @@ impl Service {
         self.0.auth.is_open()
     }
 
+    /// Returns how many streams of live events are open.
+    pub fn event_clients(&self) -> usize {
+        self.0.hub.open()
+    }
+
+    /// Returns how many workers are connected.
+    pub fn worker_count(&self) -> usize {
+        self.0.workers.count()
+    }
+
+    /// Does what nobody asks for, until the service stops: starts what is scheduled, follows
+    /// deployments. [`crate::serve`] does this; a program that mounts the router does it itself.
+    pub async fn keep(&self) {
+        let stop = || self.stopping().clone();
+        tokio::join!(self.schedules().keep(stop()), self.triggers().keep(stop()));
+    }
+
+    pub fn schedules(&self) -> &Schedules {
+        &self.0.schedules
+    }
+
+    pub(crate) fn triggers(&self) -> &Triggers {
+        &self.0.triggers
+    }
+
     /// Tells long polls and streams to end. Requests that are under way end by themselves.
     pub fn begin_to_stop(&self) {
         self.0.stopping.cancel();
@@ -134,6 +195,10 @@ impl Service {
         &**self.0.engine.store()
     }
 
+    pub(crate) fn hub(&self) -> &Hub {
+        &self.0.hub
+    }
+
     /// Returns the workers that are known.
     pub(crate) fn workers(&self) -> &Pool {
         &self.0.workers
@@ -141,6 +206,10 @@ impl Service {
 
     pub(crate) fn auth(&self) -> &Auth {
         &self.0.auth
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
     }
 
     pub(crate) fn under_way(&self) -> &UnderWay {

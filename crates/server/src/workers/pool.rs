@@ -91,7 +91,12 @@ impl Pool {
     }
 
     /// Begins a poll of a worker that belongs to the caller.
-    pub(super) fn poll(&self, id: &str, caller: &Principal, now: Millis) -> Result<Polling, Problem> {
+    pub(super) fn poll(
+        &self,
+        id: &str,
+        caller: &Principal,
+        now: Millis,
+    ) -> Result<Polling, Problem> {
         let mut workers = lock(&self.0);
         let known = workers.get_mut(id).filter(|it| it.actor == caller.actor);
         let known = known.ok_or_else(|| unknown_worker(id))?;
@@ -113,6 +118,11 @@ impl Pool {
         };
         (known.heard, known.heard_at) = (Instant::now(), now);
         true
+    }
+
+    /// Returns how many there are.
+    pub fn count(&self) -> usize {
+        lock(&self.0).len()
     }
 
     /// The worker gets no more tasks.

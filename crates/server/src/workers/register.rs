@@ -84,8 +84,10 @@ fn allow(principal: &Principal, said: &RegisterWorker) -> Result<(), Problem> {
         Problem::new(StatusCode::FORBIDDEN, "SF4061", title).detail(detail)
     };
     if principal.namespaces.is_some() {
-        return Err(forbidden("tasks come from all namespaces, and the token is bound to some".to_owned())
-            .hint("Use a token without `namespaces`, bound to `capabilities` instead."));
+        return Err(forbidden(
+            "tasks come from all namespaces, and the token is bound to some".to_owned(),
+        )
+        .hint("Use a token without `namespaces`, bound to `capabilities` instead."));
     }
     let Some(allowed) = &principal.capabilities else { return Ok(()) };
     match said.capabilities.iter().find(|it| !allowed.contains(*it)) {

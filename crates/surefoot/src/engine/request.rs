@@ -220,6 +220,17 @@ pub enum StartError {
     Stopping,
 }
 
+impl StartError {
+    /// Whether the same start may succeed later, with nothing changed by the caller.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            StartError::Store(_) | StartError::Stopping => true,
+            StartError::Limit { what, .. } => what.contains("resident_runs"),
+            _ => false,
+        }
+    }
+}
+
 fn listed(violations: &[Violation]) -> String {
     let all = violations.iter().map(|it| {
         let place = if it.pointer.is_empty() { "the whole" } else { &it.pointer };

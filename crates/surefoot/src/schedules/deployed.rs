@@ -8,7 +8,8 @@ use std::sync::Arc;
 use serde_json::Value;
 use surefoot_core::plan::TriggerPlan;
 use surefoot_core::schedule::{Policy, When};
-use surefoot_store::Expect;
+use surefoot_core::time::Millis;
+use surefoot_store::{Expect, ItemWrite};
 
 use super::edit::{CHANGES_MAX, busy};
 use super::record::{Origin, Position, SPECS, Schedule, ScheduleSpec};
@@ -28,6 +29,13 @@ struct Wanted {
     policy: Policy,
 }
 
+/// What a deployment changes.
+#[derive(Default)]
+struct Replacement {
+    writes: Vec<ItemWrite>,
+    timers: Vec<(String, Option<Millis>)>,
+}
+
 impl Schedules {
     /// Takes over the triggers of a workflow's newest version. To be called after a deployment.
     pub async fn deployed(&self, workflow: &str) -> Result<()> {
@@ -35,13 +43,18 @@ impl Schedules {
         let Some(row) = rows.first() else { return Ok(()) };
         let plan = self.engine().plan(workflow, Some(&row.version)).await?;
         let wanted = wanted(&plan.triggers);
-        // What has come is still started by the version before.
         let before = self.of_definition(workflow).await?;
+        if self.replacement(workflow, &row.version, &before, &wanted)?.writes.is_empty() {
+            return Ok(());
+        }
+        // What has come is still started by the version before.
         let due = before.iter().filter(|it| it.timer().is_some());
         self.look_at(due.map(|it| Arc::from(&*it.id)).collect(), self.now()).await;
         for _ in 0..CHANGES_MAX {
             let before = self.of_definition(workflow).await?;
-            if self.replace(workflow, &row.version, &before, &wanted).await? {
+            let replacement = self.replacement(workflow, &row.version, &before, &wanted)?;
+            if self.store().write_items(replacement.writes).await?.is_ok() {
+                replacement.timers.into_iter().for_each(|(id, at)| self.set_timer(&id, at));
                 return Ok(());
             }
         }
@@ -64,36 +77,31 @@ impl Schedules {
         Ok(())
     }
 
-    /// Answers false if somebody was faster.
-    async fn replace(
+    /// Works out what is to be written so that the schedules are those that are wanted.
+    fn replacement(
         &self,
         workflow: &str,
         version: &str,
         before: &[Schedule],
         wanted: &[Wanted],
-    ) -> Result<bool> {
+    ) -> Result<Replacement> {
         let assigned = assign(workflow, before, wanted);
         let gone = before.iter().filter(|it| !assigned.iter().any(|(id, _)| *id == it.id));
-        let mut writes = Vec::new();
-        let mut timers = Vec::new();
+        let mut replacement = Replacement::default();
         for old in gone {
-            writes.extend(old.removal(Expect::Revision(old.revision)));
-            timers.push((old.id.clone(), None));
+            replacement.writes.extend(old.removal(Expect::Revision(old.revision)));
+            replacement.timers.push((old.id.clone(), None));
         }
         for (id, wanted) in &assigned {
             let old = before.iter().find(|it| it.id == *id);
             let schedule = self.taken_over(id, wanted, old, workflow, version)?;
-            timers.push((id.clone(), schedule.timer()));
             if old != Some(&schedule) {
                 let expect = old.map_or(Expect::Absent, |it| Expect::Revision(it.revision));
-                writes.extend([schedule.spec_write(expect), schedule.position_write()]);
+                replacement.writes.extend([schedule.spec_write(expect), schedule.position_write()]);
+                replacement.timers.push((id.clone(), schedule.timer()));
             }
         }
-        if !writes.is_empty() && self.store().write_items(writes).await?.is_err() {
-            return Ok(false);
-        }
-        timers.into_iter().for_each(|(id, at)| self.set_timer(&id, at));
-        Ok(true)
+        Ok(replacement)
     }
 
     fn taken_over(

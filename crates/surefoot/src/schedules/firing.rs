@@ -273,11 +273,9 @@ fn actor(id: &str) -> String {
 
 /// Tells what would fail again from what may be tried again.
 fn never_or_later(error: ScheduleError) -> Result<Started> {
-    let is_full = |error: &StartError| matches!(error, StartError::Limit { what, .. } if what.contains("resident"));
     match &error {
         ScheduleError::Store(_) => Err(error),
-        ScheduleError::Start(StartError::Store(_) | StartError::Stopping) => Err(error),
-        ScheduleError::Start(start) if is_full(start) => Err(error),
+        ScheduleError::Start(start) if start.may_pass() => Err(error),
         _ => Ok(Started::Never(error.to_string())),
     }
 }

@@ -30,8 +30,10 @@ impl Schedules {
     /// whoever opens the store next, and finds the runs that were started.
     pub async fn keep(&self, stop: CancellationToken) {
         let mut updates = self.engine().subscribe();
-        // Ends from before the subscription.
+        let mut deployments = self.engine().deployments();
+        // Ends and deployments from before the subscription.
         self.timers().may_have_ended();
+        self.after_deployment(Err(RecvError::Lagged(0))).await;
         loop {
             tokio::select! {
                 biased;
@@ -42,6 +44,7 @@ impl Schedules {
                         () = stop.cancelled() => return,
                         () = self.0.changed.notified() => {}
                         () = self.an_end(&mut updates) => {}
+                        deployed = deployments.recv() => self.after_deployment(deployed).await,
                         () = tokio::time::sleep(nap) => {}
                     }
                 }
@@ -65,6 +68,19 @@ impl Schedules {
     fn nap(&self, next: Option<Millis>) -> Duration {
         let until = next.map(|it| it.saturating_sub(self.now()));
         until.map_or(SLEEP_MAX, |it| Duration::from_millis(it).min(SLEEP_MAX))
+    }
+
+    /// Takes over what a deployment changed; what all definitions ask for, if some were missed.
+    async fn after_deployment(&self, workflow: std::result::Result<String, RecvError>) {
+        let taken = match workflow {
+            Ok(workflow) => self.deployed(&workflow).await,
+            Err(RecvError::Lagged(_)) => self.take_over_definitions().await,
+            // The engine has gone; the keeper is about to be told.
+            Err(RecvError::Closed) => return std::future::pending().await,
+        };
+        if let Err(error) = taken {
+            tracing::error!(%error, "the schedules of a deployment were not taken over");
+        }
     }
 
     /// Resolves when a run has ended that a slot waits for.

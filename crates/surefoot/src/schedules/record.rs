@@ -147,7 +147,8 @@ impl Schedules {
         self.find(id).await?.ok_or_else(|| ScheduleError::NotFound { id: id.to_owned() })
     }
 
-    pub(super) async fn find(&self, id: &str) -> Result<Option<Schedule>> {
+    /// Returns a schedule, if there is one.
+    pub async fn find(&self, id: &str) -> Result<Option<Schedule>> {
         let Some(spec) = self.store().item(SPECS, id).await? else { return Ok(None) };
         let position = self.store().item(POSITIONS, id).await?;
         Schedule::read(&spec, position.as_ref()).map(Some)
