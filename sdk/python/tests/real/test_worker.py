@@ -117,12 +117,15 @@ def test_what_is_fatal_is_tried_once(
     assert [it["type"] for it in run.history()].count("dispatched") == 1
 
 
-def test_output_that_is_too_large_fails_its_task_and_no_other(surefoot_server: Server) -> None:
+@pytest.mark.parametrize("size", [3_000_000, 30_000_000])
+def test_output_that_is_too_large_fails_its_task_and_no_other(
+    surefoot_server: Server, size: int
+) -> None:
     worker = Worker()
 
     @worker.handler("huge")
     def huge() -> str:
-        return "x" * (32 * 1024 * 1024)
+        return "x" * size
 
     @worker.handler("small")
     def small() -> str:
