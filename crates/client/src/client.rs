@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
-use reqwest::{Method, RequestBuilder, StatusCode};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -145,23 +145,31 @@ impl Client {
         &self,
         request: RequestBuilder,
     ) -> Result<(StatusCode, T), Error> {
-        let unreachable = |error: reqwest::Error| Error::Unreachable {
-            url: self.base.clone(),
-            reason: reason(&error),
-        };
-        let response = request.send().await.map_err(unreachable)?;
+        let response = self.open(request).await?;
         let status = response.status();
-        let bytes = response.bytes().await.map_err(unreachable)?;
-        if !status.is_success() {
-            return Err(match serde_json::from_slice(&bytes) {
-                Ok(problem) => Error::Refused(Box::new(problem)),
-                Err(_) => self.unexpected(format!("status {status}")),
-            });
-        }
+        let bytes = response.bytes().await.map_err(|error| self.unreachable(&error))?;
         // No content stands for null.
         let text: &[u8] = if bytes.is_empty() { b"null" } else { &bytes };
         let value = serde_json::from_slice(text);
         Ok((status, value.map_err(|error| self.unexpected(error.to_string()))?))
+    }
+
+    /// Sends a request whose answer is read by the caller, if it is a success.
+    pub(crate) async fn open(&self, request: RequestBuilder) -> Result<Response, Error> {
+        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let bytes = response.bytes().await.map_err(|error| self.unreachable(&error))?;
+        Err(match serde_json::from_slice(&bytes) {
+            Ok(problem) => Error::Refused(Box::new(problem)),
+            Err(_) => self.unexpected(format!("status {status}")),
+        })
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> Error {
+        Error::Unreachable { url: self.base.clone(), reason: reason(error) }
     }
 
     fn typed<T: DeserializeOwned>(&self, value: Value) -> Result<T, Error> {

@@ -16,6 +16,9 @@ pub(crate) struct Json<T>(pub T);
 /// As [`Json`], and nothing at all stands for an empty object.
 pub(crate) struct MaybeJson<T>(pub T);
 
+/// Any JSON at all; nothing stands for null.
+pub(crate) struct AnyJson(pub Value);
+
 /// A body of text: the source of a definition.
 pub(crate) struct Text(pub String);
 
@@ -44,6 +47,20 @@ impl<T: DeserializeOwned> FromRequest<Service> for MaybeJson<T> {
         }
         must_be_json(&headers)?;
         Ok(MaybeJson(typed(value(&bytes, service)?)?))
+    }
+}
+
+impl FromRequest<Service> for AnyJson {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, service: &Service) -> Result<AnyJson, Problem> {
+        let headers = request.headers().clone();
+        let bytes = read(request, service).await?;
+        if bytes.is_empty() {
+            return Ok(AnyJson(Value::Null));
+        }
+        must_be_json(&headers)?;
+        value(&bytes, service).map(AnyJson)
     }
 }
 
@@ -173,10 +190,15 @@ fn not_json(problem: JsonProblem, bytes: &[u8]) -> Problem {
     }
 }
 
-pub(crate) fn typed<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
-    serde_json::from_value(value).map_err(|error| {
+/// Reads the fields of an object. A list would be taken for its fields in order.
+fn typed<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
+    let unfit = |detail: String| {
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "SF4023", "the body does not fit")
-            .detail(error.to_string())
+            .detail(detail)
             .hint("GET /openapi.json has what this route takes.")
-    })
+    };
+    if !value.is_object() {
+        return Err(unfit("the body is not an object".to_owned()));
+    }
+    serde_json::from_value(value).map_err(|error| unfit(error.to_string()))
 }

@@ -22,6 +22,7 @@
 //! | `idempotency` | a request that is sent twice is carried out once |
 //! | `workflows`, `runs`, `tasks` | the things themselves |
 //! | `schedules`, `hooks`, `ingest` | what starts runs by itself |
+//! | `workers` | who executes tasks in other processes |
 //! | `health` | whether it is well |
 //! | `listen` | the socket: where it listens, how it stops |
 
@@ -43,6 +44,7 @@ mod service;
 mod signature;
 mod tasks;
 mod time;
+mod workers;
 mod workflows;
 
 pub use api::{Access, Declared};

@@ -20,6 +20,7 @@ pub struct Problem {
     hint: Option<String>,
     errors: Vec<Fault>,
     retry_after_seconds: Option<u64>,
+    supported: Vec<u32>,
 }
 
 /// Faults of one body that are listed.
@@ -35,6 +36,7 @@ impl Problem {
             hint: None,
             errors: Vec::new(),
             retry_after_seconds: None,
+            supported: Vec::new(),
         }
     }
 
@@ -55,6 +57,11 @@ impl Problem {
     /// Says when to try again.
     pub fn retry_after(self, seconds: u64) -> Problem {
         Problem { retry_after_seconds: Some(seconds), ..self }
+    }
+
+    /// Names the versions of the worker protocol that are spoken.
+    pub fn supported(self, supported: Vec<u32>) -> Problem {
+        Problem { supported, ..self }
     }
 
     pub fn status(&self) -> StatusCode {
@@ -87,6 +94,7 @@ impl Problem {
             detail: self.detail.clone(),
             hint: self.hint.clone(),
             errors: self.errors.clone(),
+            supported: self.supported.clone(),
         }
     }
 }

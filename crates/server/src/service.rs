@@ -23,6 +23,7 @@ use crate::auth::{Auth, AuthError};
 use crate::config::ServerConfig;
 use crate::idempotency::UnderWay;
 use crate::problem::Problem;
+use crate::workers::Pool;
 
 /// The service over one engine. Cheap to clone; all clones are the same service.
 #[derive(Clone)]
@@ -38,6 +39,7 @@ struct Inner {
     under_way: UnderWay,
     /// Requests that may still be taken on.
     room: Semaphore,
+    workers: Pool,
     /// Cancelled when the service begins to stop.
     stopping: CancellationToken,
 }
@@ -73,6 +75,7 @@ impl Service {
             triggers: Triggers::open(&engine).await?,
             under_way: UnderWay::default(),
             room: Semaphore::new(config.requests),
+            workers: Pool::default(),
             stopping: CancellationToken::new(),
             engine,
             config,
@@ -113,7 +116,8 @@ impl Service {
         let api = crate::schedules::routes(api);
         let api = crate::hooks::routes(api);
         let api = crate::ingest::routes(api);
-        crate::tasks::routes(api)
+        let api = crate::tasks::routes(api);
+        crate::workers::routes(api)
     }
 
     pub fn engine(&self) -> &Engine {
@@ -156,6 +160,11 @@ impl Service {
 
     pub(crate) fn store(&self) -> &dyn Store {
         &**self.0.engine.store()
+    }
+
+    /// Returns the workers that are known.
+    pub(crate) fn workers(&self) -> &Pool {
+        &self.0.workers
     }
 
     pub(crate) fn auth(&self) -> &Auth {

@@ -4,12 +4,14 @@ mod problem;
 mod run;
 mod schedule;
 mod task;
+mod worker;
 mod workflow;
 
 pub use problem::{Fault, Problem};
 pub use run::*;
 pub use schedule::*;
 pub use task::*;
+pub use worker::*;
 pub use workflow::*;
 
 use serde::{Deserialize, Serialize};

@@ -21,6 +21,10 @@ pub struct Problem {
     /// Each fault in what was sent, where there may be several.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<Fault>,
+    /// Versions of the worker protocol that the server speaks, where it does not speak the one
+    /// that was asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub supported: Vec<u32>,
 }
 
 /// One fault in what was sent.

@@ -9,7 +9,7 @@ use surefoot_client::wire::{Control, Rewind, Run, SetResult, Skip};
 
 use crate::auth::Principal;
 use crate::body::Json as Body;
-use crate::body::MaybeJson;
+use crate::body::{AnyJson, MaybeJson};
 use crate::problem::Problem;
 use crate::service::Service;
 
@@ -33,7 +33,7 @@ pub(super) async fn signal(
     State(service): State<Service>,
     principal: Principal,
     Path((id, name)): Path<(String, String)>,
-    MaybeJson(data): MaybeJson<Value>,
+    AnyJson(data): AnyJson,
 ) -> Result<(StatusCode, Json<Run>), Problem> {
     let command = Command::Signal { name, data };
     let run = carry_out(&service, &principal, &id, command, None).await?;

@@ -158,7 +158,9 @@ pub(super) async fn why(
     Path((id, task)): Path<(String, String)>,
 ) -> Result<Json<Why>, Problem> {
     let run = load(&service, &principal, &id).await?;
-    let why = run.why(task_named(&run, &task)?, service.now());
+    let task = task_named(&run, &task)?;
+    let why = service.engine().run(run.id()).why(&run.path(task)).await?;
+    let why = why.unwrap_or_else(|| run.why(task, service.now()));
     Ok(Json(Why { task: why.task, status: why.status.to_string(), why: why.why }))
 }
 

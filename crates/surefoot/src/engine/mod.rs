@@ -213,6 +213,11 @@ impl Engine {
         answer.await.unwrap_or(Ok(()))
     }
 
+    /// Returns the limits that it was opened with.
+    pub fn limits(&self) -> &surefoot_core::limits::Limits {
+        &self.shared.config.limits
+    }
+
     pub fn statistics(&self) -> Statistics {
         self.shared.counters.read()
     }
