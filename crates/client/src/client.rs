@@ -131,6 +131,20 @@ impl Client {
         Ok(self.send(self.request(Method::POST, path).json(body)).await?.1)
     }
 
+    /// Sends JSON to a path, or nothing, and returns what is answered; null for nothing.
+    pub async fn call(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, Error> {
+        let method = Method::from_bytes(method.as_bytes());
+        let method = method.map_err(|error| self.unexpected(error.to_string()))?;
+        let request = self.request(method, path);
+        let request = body.into_iter().fold(request, |request, body| request.json(body));
+        Ok(self.send(request).await?.1)
+    }
+
     /// Begins a request to a path of the server.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.base));
@@ -191,7 +205,7 @@ fn reason(error: &reqwest::Error) -> String {
 }
 
 /// Writes a name as a part of a path.
-pub(crate) fn segment(name: &str) -> String {
+pub fn segment(name: &str) -> String {
     let mut text = String::with_capacity(name.len());
     for byte in name.bytes() {
         match byte {

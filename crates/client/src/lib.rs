@@ -35,7 +35,7 @@ mod events;
 pub mod wire;
 mod worker;
 
-pub use client::{Client, Started};
+pub use client::{Client, Started, segment};
 pub use error::Error;
 pub use events::{Events, ServerEvent};
 pub use wire::TaskFailure;

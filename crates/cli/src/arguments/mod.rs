@@ -3,6 +3,7 @@
 
 mod author;
 mod runs;
+mod schedule;
 mod serve;
 mod things;
 
@@ -13,6 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use crate::demo::Demo;
 pub use author::*;
 pub use runs::*;
+pub use schedule::*;
 pub use serve::*;
 pub use things::*;
 
@@ -160,6 +162,7 @@ pub enum Command {
     SetResult(SetResult),
     // Things.
     Task(Task),
+    Schedule(Schedule),
     Store(Store),
     Config(Config),
     Bench(Bench),
