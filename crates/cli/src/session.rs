@@ -13,6 +13,7 @@ use crate::config::{self, Settings};
 use crate::exit::Exit;
 use crate::failure::{Failure, Result};
 use crate::output::Output;
+use crate::remote::RemoteStore;
 
 /// What others read while this process holds a store.
 pub const PROGRAM: &str = "surefoot";
@@ -42,8 +43,11 @@ impl Session {
         (name != "memory:").then(|| PathBuf::from(name))
     }
 
-    /// Opens the store to read it, whoever owns it.
+    /// Opens the store to read it, whoever owns it: the file, or the server that is named.
     pub fn reader(&self) -> Result<Arc<dyn Store>> {
+        if let Some(client) = self.client()? {
+            return Ok(Arc::new(RemoteStore::new(client)));
+        }
         let Some(path) = self.store_path() else { return Ok(Arc::new(MemoryStore::new())) };
         if !path.exists() {
             return Err(no_store(&path));

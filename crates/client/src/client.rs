@@ -145,6 +145,12 @@ impl Client {
         Ok(self.send(request).await?.1)
     }
 
+    /// Deletes what is at a path.
+    pub async fn delete(&self, path: &str) -> Result<(), Error> {
+        let (_, _): (_, Value) = self.send(self.request(Method::DELETE, path)).await?;
+        Ok(())
+    }
+
     /// Begins a request to a path of the server.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.base));

@@ -26,6 +26,8 @@ pub struct ServerConfig {
     pub drain_seconds: u64,
     /// Seconds for which the answer to an `Idempotency-Key` is kept.
     pub idempotency_seconds: u64,
+    /// Streams of live events that may be open; more are told to come back.
+    pub event_clients: usize,
 }
 
 impl Default for ServerConfig {
@@ -39,6 +41,7 @@ impl Default for ServerConfig {
             wait_seconds: 60,
             drain_seconds: 20,
             idempotency_seconds: 24 * 60 * 60,
+            event_clients: 16_384,
         }
     }
 }

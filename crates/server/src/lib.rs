@@ -21,9 +21,10 @@
 //! | `body`, `parameters`, `problem`, `cursor` | what comes in and what goes out |
 //! | `idempotency` | a request that is sent twice is carried out once |
 //! | `workflows`, `runs`, `tasks` | the things themselves |
-//! | `schedules`, `hooks`, `ingest` | what starts runs by itself |
+//! | `events` | live events, one stream for each client |
 //! | `workers` | who executes tasks in other processes |
-//! | `health` | whether it is well |
+//! | `schedules`, `hooks`, `ingest` | what starts runs by itself |
+//! | `health`, `metrics` | whether it is well, and how much it does |
 //! | `listen` | the socket: where it listens, how it stops |
 
 mod api;
@@ -31,11 +32,13 @@ mod auth;
 mod body;
 mod config;
 mod cursor;
+mod events;
 mod health;
 mod hooks;
 mod idempotency;
 mod ingest;
 mod listen;
+mod metrics;
 mod parameters;
 mod problem;
 mod runs;
@@ -51,5 +54,6 @@ pub use api::{Access, Declared};
 pub use auth::{Principal, Role, hash_for_config};
 pub use config::{ServerConfig, TokenConfig};
 pub use listen::{ListenError, serve};
+pub use metrics::Metrics;
 pub use problem::Problem;
 pub use service::{OpenError, Service};

@@ -12,11 +12,11 @@ use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 use surefoot::Engine;
 use surefoot::core::time::Millis;
-use surefoot::schedules::{ScheduleError, Schedules};
+use surefoot::schedules::Schedules;
 use surefoot::store::Store;
-use surefoot::triggers::{DeliveryError, Triggers};
+use surefoot::triggers::Triggers;
 use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::ServiceExt as _;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::openapi::OpenApi;
@@ -24,7 +24,9 @@ use utoipa::openapi::OpenApi;
 use crate::api::{Api, Declared};
 use crate::auth::{Auth, AuthError, Principal};
 use crate::config::ServerConfig;
+use crate::events::Hub;
 use crate::idempotency::UnderWay;
+use crate::metrics::Metrics;
 use crate::problem::Problem;
 use crate::workers::Pool;
 
@@ -40,11 +42,15 @@ struct Inner {
     triggers: Triggers,
     /// `Idempotency-Key`s whose requests are under way.
     under_way: UnderWay,
+    metrics: Arc<Metrics>,
     /// Requests that may still be taken on.
     room: Semaphore,
     workers: Pool,
     /// Cancelled when the service begins to stop.
     stopping: CancellationToken,
+    hub: Hub,
+    /// Ends what works beside the requests when the last clone is gone.
+    _background: DropGuard,
 }
 
 /// Why a service cannot be opened.
@@ -54,24 +60,10 @@ pub enum OpenError {
     Config(String),
     #[error(transparent)]
     Store(#[from] surefoot::store::Error),
-}
-
-impl From<ScheduleError> for OpenError {
-    fn from(error: ScheduleError) -> OpenError {
-        match error {
-            ScheduleError::Store(error) => OpenError::Store(error),
-            other => OpenError::Config(other.to_string()),
-        }
-    }
-}
-
-impl From<DeliveryError> for OpenError {
-    fn from(error: DeliveryError) -> OpenError {
-        match error {
-            DeliveryError::Store(error) => OpenError::Store(error),
-            other => OpenError::Config(other.to_string()),
-        }
-    }
+    #[error(transparent)]
+    Schedules(#[from] surefoot::schedules::ScheduleError),
+    #[error(transparent)]
+    Triggers(#[from] surefoot::triggers::DeliveryError),
 }
 
 impl From<AuthError> for OpenError {
@@ -86,14 +78,29 @@ impl From<AuthError> for OpenError {
 impl Service {
     /// Makes the service over an engine.
     pub async fn open(engine: Engine, config: ServerConfig) -> Result<Service, OpenError> {
+        Service::with_metrics(engine, config, Arc::default()).await
+    }
+
+    /// As [`Service::open`], showing the metrics that the engine was given as its observer.
+    pub async fn with_metrics(
+        engine: Engine,
+        config: ServerConfig,
+        metrics: Arc<Metrics>,
+    ) -> Result<Service, OpenError> {
+        let background = CancellationToken::new();
+        let hub = Hub::new(config.event_clients);
+        tokio::spawn(hub.clone().run(engine.clone(), background.clone()));
         let inner = Inner {
             auth: Auth::open(&config.tokens, &**engine.store()).await?,
             schedules: Schedules::open(&engine).await?,
             triggers: Triggers::open(&engine).await?,
             under_way: UnderWay::default(),
+            metrics,
             room: Semaphore::new(config.requests),
             workers: Pool::default(),
             stopping: CancellationToken::new(),
+            hub,
+            _background: background.drop_guard(),
             engine,
             config,
         };
@@ -155,13 +162,15 @@ impl Service {
     fn api(&self) -> Api {
         let api = Api::new(self.clone());
         let api = crate::health::routes(api);
+        let api = crate::metrics::routes(api);
         let api = crate::auth::routes(api);
         let api = crate::workflows::routes(api);
         let api = crate::runs::routes(api);
+        let api = crate::tasks::routes(api);
+        let api = crate::events::routes(api);
         let api = crate::schedules::routes(api);
         let api = crate::hooks::routes(api);
         let api = crate::ingest::routes(api);
-        let api = crate::tasks::routes(api);
         crate::workers::routes(api)
     }
 
@@ -176,6 +185,16 @@ impl Service {
     /// Whether callers without a token may do everything.
     pub fn is_open(&self) -> bool {
         self.0.auth.is_open()
+    }
+
+    /// Returns how many streams of live events are open.
+    pub fn event_clients(&self) -> usize {
+        self.0.hub.open()
+    }
+
+    /// Returns how many workers are connected.
+    pub fn worker_count(&self) -> usize {
+        self.0.workers.count()
     }
 
     /// Does what nobody asks for, until the service stops: starts what is scheduled, follows
@@ -207,6 +226,10 @@ impl Service {
         &**self.0.engine.store()
     }
 
+    pub(crate) fn hub(&self) -> &Hub {
+        &self.0.hub
+    }
+
     /// Returns the workers that are known.
     pub(crate) fn workers(&self) -> &Pool {
         &self.0.workers
@@ -214,6 +237,10 @@ impl Service {
 
     pub(crate) fn auth(&self) -> &Auth {
         &self.0.auth
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
     }
 
     pub(crate) fn under_way(&self) -> &UnderWay {

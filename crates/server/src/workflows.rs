@@ -29,6 +29,7 @@ pub(crate) fn routes(api: Api) -> Api {
         .route(Access::Read, routes!(list))
         .route(Access::Read, routes!(show))
         .route(Access::Deploy, routes!(put))
+        .route(Access::Read, routes!(definition))
         .route(Access::Read, routes!(versions))
         .route(Access::Read, routes!(version))
         .route(Access::Read, routes!(graph))
@@ -137,6 +138,24 @@ async fn version(
     let rows = rows(&service, &principal, &id).await?;
     let row = named(&rows, &version)?;
     answer(&service, row, row.hash == rows[0].hash, &headers).await
+}
+
+/// The definition with a hash, whatever it is called.
+#[utoipa::path(get, path = "/v1/definitions/{hash}", tag = "workflows", params(("hash" = String, Path)),
+    responses((status = 200, description = "The version", body = Workflow)))]
+async fn definition(
+    State(service): State<Service>,
+    principal: Principal,
+    Path(hash): Path<String>,
+) -> Result<Json<Workflow>, Problem> {
+    let digest = hash.parse().map_err(|_| {
+        Problem::new(StatusCode::BAD_REQUEST, "SF4009", format!("`{hash}` is not a hash"))
+            .hint("A hash has 64 hexadecimal digits; runs name theirs as `definition`.")
+    })?;
+    let row = service.store().definition(digest).await?;
+    let row = row.filter(|it| principal.sees(&it.workflow));
+    let row = row.ok_or_else(|| Problem::not_found("definition", &hash))?;
+    Ok(Json(Workflow { source: Some(row.source.clone()), ..of_row(&row, false) }))
 }
 
 async fn answer(

@@ -21,8 +21,13 @@ export class Backoff {
 /** Answers of a server, or of a proxy before it, that the next moment may change. */
 const TEMPORARY: ReadonlySet<number> = new Set([429, 502, 503, 504]);
 
-export function isTemporary(status: number): boolean {
-  return TEMPORARY.has(status);
+/**
+ * Whether another attempt is worth it. A server that says when to come back says so: a request
+ * under a key of which the first is still under way gets such a 409.
+ */
+export function isTemporary(response: Response): boolean {
+  const isConflict = response.status === 409 && response.headers.has("retry-after");
+  return TEMPORARY.has(response.status) || isConflict;
 }
 
 /** Reads `Retry-After` in its form in seconds; a server of ours sends no other. */

@@ -1,8 +1,8 @@
 /** The client: deploys definitions, starts runs and follows them. */
 
 import { RunCancelled, RunFailed, StillRunning } from "./errors.js";
-import { eventsOf, hasEnded, readRun } from "./models.js";
-import type { Deployed, Event, JournalRecord, RunEvent, RunInfo } from "./models.js";
+import { eventsOf, hasEnded, readLine, readRun } from "./models.js";
+import type { Deployed, Event, JournalRecord, LogLine, RunEvent, RunInfo } from "./models.js";
 import { resolve, type ServerOptions } from "./settings.js";
 import { documents, type Document, type Source } from "./sources.js";
 import { follow, Journal, OPENED } from "./stream.js";
@@ -76,7 +76,9 @@ export class Client {
 
   /** Starts a run. With a `key` that a run has, that run is returned and nothing starts. */
   async start(workflow: string, input?: unknown, options: StartOptions = {}): Promise<Run> {
-    const call = post(path("workflows", workflow, "runs"), { input, ...options });
+    const place = path("workflows", workflow, "runs");
+    // A run with a key of its own needs no other: starting it again finds it.
+    const call = post(place, { input, ...options }, options.key === undefined);
     return new Run(this.#transport, readRun((await this.#transport.send(call)).body));
   }
 
@@ -89,14 +91,9 @@ export class Client {
   async *runs(options: RunsOptions = {}): AsyncGenerator<RunInfo, void, void> {
     const { labels = {}, since, pageSize, ...filters } = options;
     const byLabel = Object.entries(labels).map(([name, value]) => [`label.${name}`, value]);
-    const query = { ...filters, ...Object.fromEntries(byLabel), since: since?.toISOString() };
-    let cursor: string | undefined;
-    do {
-      const page = { ...query, limit: pageSize?.toString(), cursor };
-      const { body } = await this.#transport.send({ method: "GET", path: path("runs"), query: page });
-      yield* body.items.map(readRun);
-      cursor = body.next_cursor ?? undefined;
-    } while (cursor !== undefined);
+    const more = { since: since?.toISOString(), limit: pageSize?.toString() };
+    const query = { ...filters, ...Object.fromEntries(byLabel), ...more };
+    for await (const it of items(this.#transport, path("runs"), query)) yield readRun(it);
   }
 
   /**
@@ -195,6 +192,12 @@ export class Run {
     for (const record of await this.#records(0)) yield* eventsOf(record);
   }
 
+  /** Iterates over the lines that a task has written so far, of all its attempts. */
+  async *logs(task: string): AsyncGenerator<LogLine, void, void> {
+    const place = path("runs", this.id, "tasks", task, "logs");
+    for await (const it of items(this.#transport, place)) yield readLine(it);
+  }
+
   /**
    * Iterates over what has happened and what happens, until the run has ended. Each event comes
    * once and in order, also when the connection breaks or the server starts anew in between.
@@ -226,6 +229,21 @@ export class Run {
     }
     return records;
   }
+}
+
+/** Iterates over a list; its parts are fetched as they are needed. */
+async function* items(
+  transport: Transport,
+  place: string,
+  query: Record<string, string | undefined> = {},
+): AsyncGenerator<Record<string, unknown>, void, void> {
+  let cursor: string | undefined;
+  do {
+    const call = { method: "GET", path: place, query: { ...query, cursor } };
+    const { body } = await transport.send(call);
+    yield* body.items;
+    cursor = body.next_cursor ?? undefined;
+  } while (cursor !== undefined);
 }
 
 async function lookUp(transport: Transport, id: string): Promise<RunInfo> {

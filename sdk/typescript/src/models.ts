@@ -63,6 +63,14 @@ export interface RunEvent {
   readonly reason: string | undefined;
 }
 
+/** A line that a task wrote. */
+export interface LogLine {
+  readonly attempt: number;
+  readonly at: Date;
+  readonly level: string;
+  readonly text: string;
+}
+
 /**
  * A message of the server's stream: a `record` of a run, a `log` line, or a `reset`. After a
  * `reset` some messages were lost, because the server no longer has them.
@@ -108,6 +116,10 @@ export function readRun(it: Document): RunInfo {
 
 export function readDate(text: unknown): Date | undefined {
   return typeof text === "string" ? new Date(text) : undefined;
+}
+
+export function readLine(it: Document): LogLine {
+  return { attempt: it["attempt"], at: new Date(it["at"]), level: it["level"], text: it["text"] };
 }
 
 /** One entry of a run's journal: everything that one decision changed. */

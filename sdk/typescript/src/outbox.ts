@@ -24,6 +24,11 @@ export class Outbox {
     this.#tell();
   }
 
+  /** Returns the leases whose results wait. */
+  leases(): string[] {
+    return this.#waiting.map((it) => it.task.lease);
+  }
+
   /** Takes as much as one request may carry, and at least one result if there is any. */
   take(): Result[] {
     let size = 0;

@@ -5,6 +5,8 @@ import { clean } from "./text.js";
 import { encode } from "./json.js";
 
 export const PROTOCOL = 1;
+/** So many leases a poll may name. */
+const HOLDING_MAX = 1_000;
 
 export interface Registration {
   readonly worker: string;
@@ -107,9 +109,17 @@ function snakeCase(name: string): string {
   return name.replace(/(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])/g, "_").toLowerCase();
 }
 
-export function pollBody(slots: number, waitMs: number, results: readonly Result[]): string {
+export function pollBody(
+  slots: number,
+  waitMs: number,
+  results: readonly Result[],
+  holding: readonly string[],
+): string {
   const listed = results.map((it) => `{"lease":${encode(it.task.lease)},${fieldOf(it)}}`);
-  return `{"slots":${slots},"wait_seconds":${Math.floor(waitMs / 1000)},"results":[${listed}]}`;
+  const body = `"slots":${slots},"wait_seconds":${Math.floor(waitMs / 1000)},"results":[${listed}]`;
+  // Where they are not named, all leases of the worker are prolonged.
+  const isNamed = holding.length <= HOLDING_MAX;
+  return isNamed ? `{${body},"holding":${encode(holding)}}` : `{${body}}`;
 }
 
 export function leaseBody(result: Result): string {

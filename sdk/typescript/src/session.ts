@@ -128,8 +128,8 @@ export class Session {
   async #drain(fetch: Promise<void>, fetching: AbortController): Promise<void> {
     this.options.log("info", `draining: ${this.#running.size} under way`);
     // The server then answers the open poll, so no task gets lost between it and us.
-    await this.#wire.drain(this.#registration.worker).catch(ignoreAway);
-    await within(LAST_POLL_MS, fetch);
+    const reply = await this.#wire.drain(this.#registration.worker).catch(ignoreAway);
+    if (reply && !reply.problem) await within(LAST_POLL_MS, fetch);
     fetching.abort();
     await within(this.options.drainMs, this.#allEnded());
     for (const execution of this.#running.values()) {
@@ -221,9 +221,12 @@ export class Session {
     const patienceMs = results.length > 0 ? 0 : waitMs;
     const { worker } = this.#registration;
     this.#lastContact = performance.now();
+    // A task that the server gave us in an answer that got lost is not among these, and soon goes
+    // to somebody else.
+    const holding = [...this.#running.keys(), ...this.#outbox.leases()];
     let reply: WireReply;
     try {
-      const body = protocol.pollBody(slots, patienceMs, results);
+      const body = protocol.pollBody(slots, patienceMs, results, holding);
       reply = await this.#wire.poll(worker, body, patienceMs, signal);
     } catch (error) {
       this.#outbox.putBack(results);
@@ -256,14 +259,15 @@ export class Session {
     const { task, outcome } = result;
     const verb = outcome.field === "output" ? "complete" : "fail";
     const body = protocol.leaseBody(result);
-    let reply = await this.#untilAnswered(() => this.#wire.lease(task.lease, verb, body));
+    const reply = await this.#untilAnswered(() => this.#wire.lease(task.lease, verb, body));
+    this.#logVerdict(task, { lease: task.lease, status: reply.status, problem: reply.body });
     if (REFUSED.has(reply.status)) {
+      // The server may have failed it by itself already; then this changes nothing.
       const why = reply.problem?.message ?? "";
       const outcome = protocol.failed("invalid_output", why, { retryable: false });
       const failure = protocol.leaseBody({ task, outcome });
-      reply = await this.#untilAnswered(() => this.#wire.lease(task.lease, "fail", failure));
+      await this.#untilAnswered(() => this.#wire.lease(task.lease, "fail", failure));
     }
-    this.#logVerdict(task, { lease: task.lease, status: reply.status, problem: reply.body });
   }
 
   #logVerdict(task: Task | undefined, verdict: Verdict): void {
@@ -334,8 +338,9 @@ function answerOf(reply: WireReply): any {
   return reply.body;
 }
 
-function ignoreAway(error: unknown): void {
+function ignoreAway(error: unknown): undefined {
   if (!(error instanceof Away)) throw error;
+  return undefined;
 }
 
 /** Waits for a step, but not longer than this. What it fails with is heard elsewhere. */

@@ -31,9 +31,10 @@ export function path(...parts: string[]): string {
   return "/v1/" + parts.map(encodeURIComponent).join("/");
 }
 
-/** A POST may be sent again: its key tells a repetition. */
-export function post(place: string, body: unknown): Call {
-  const headers = { "Content-Type": "application/json", "Idempotency-Key": randomUUID() };
+/** A POST may be sent again: a key tells a repetition, unless the body does. */
+export function post(place: string, body: unknown, needsKey = true): Call {
+  const key: Record<string, string> = needsKey ? { "Idempotency-Key": randomUUID() } : {};
+  const headers = { "Content-Type": "application/json", ...key };
   return { method: "POST", path: place, headers, body: encode(body) };
 }
 
@@ -107,7 +108,7 @@ export class Later extends SurefootError {
 export function refusal(response: Response, text: string, call: Call): Later {
   const request = `${call.method} ${call.path}`;
   const problem = problemError(response.status, documentOf(text), request);
-  if (isTemporary(response.status)) return new Later(problem, retryAfterMs(response.headers));
+  if (isTemporary(response)) return new Later(problem, retryAfterMs(response.headers));
   throw problem;
 }
 

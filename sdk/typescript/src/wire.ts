@@ -39,7 +39,7 @@ export class Wire {
       const known = documentOf((await response.text()) || "null");
       if (response.ok) return { status: response.status, body: known, problem: undefined };
       const problem = problemError(response.status, known, `${method} ${place}`);
-      if (isTemporary(response.status)) throw new Away(problem, retryAfterMs(response.headers));
+      if (isTemporary(response)) throw new Away(problem, retryAfterMs(response.headers));
       return { status: response.status, body: known, problem };
     } catch (error) {
       if (error instanceof Away) throw error;

@@ -164,6 +164,7 @@ pub enum Command {
     Task(Task),
     Schedule(Schedule),
     Store(Store),
+    Token(Token),
     Config(Config),
     Bench(Bench),
     Completions(Completions),

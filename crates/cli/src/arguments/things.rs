@@ -120,6 +120,43 @@ pub struct Bench {
     pub json: bool,
 }
 
+/// Tokens: who may call a server.
+///
+/// With --server the server makes them; without, the project's own store does.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  surefoot token create ada --role operator --group finance")]
+pub struct Token {
+    #[command(subcommand)]
+    pub action: TokenAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum TokenAction {
+    /// Makes a token. Its text is shown this once.
+    Create {
+        name: String,
+        /// viewer, operator, deployer, admin or worker.
+        #[arg(long)]
+        role: String,
+        /// Only workflows whose id begins with it and a dot; `default` is those without a dot.
+        #[arg(long, value_name = "NAME")]
+        namespace: Vec<String>,
+        /// A group whose approvals the holder may decide.
+        #[arg(long, value_name = "NAME")]
+        group: Vec<String>,
+        /// For workers: what they may offer.
+        #[arg(long, value_name = "NAME")]
+        capability: Vec<String>,
+        /// When it ends: an instant in RFC 3339.
+        #[arg(long, value_name = "INSTANT")]
+        expires_at: Option<String>,
+    },
+    /// Lists tokens, never their texts.
+    Ls,
+    /// Forgets a token: from then on it is refused.
+    Revoke { name: String },
+}
+
 /// Writes a completion script for a shell.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  surefoot completions bash --install")]

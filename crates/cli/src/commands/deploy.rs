@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::json;
-use surefoot::Engine;
 use surefoot::core::check::CheckContext;
 use surefoot_client::wire::Deployed;
 
 use super::authority::{Authority, authority};
+use super::token;
 use crate::arguments::Deploy;
 use crate::exit::Exit;
 use crate::failure::{Failure, Result};
@@ -66,30 +66,17 @@ async fn one(
     if let Some(client) = session.client()? {
         return Ok(client.deploy(workflow, text, arguments.dry_run, arguments.draft).await?);
     }
-    match authority(session).await {
-        Ok(Authority::Elsewhere { .. }) => Err(elsewhere()),
-        Ok(Authority::Here(engine)) => here(&engine, arguments, workflow, text).await,
+    let authority = match authority(session).await {
         // The first deployment makes the store.
         Err(failure) if failure.code == "SF5010" && !arguments.dry_run => {
-            here(&session.engine(false, true).await?, arguments, workflow, text).await
+            Authority::Here(session.engine(false, true).await?)
         }
-        Err(failure) => Err(failure),
-    }
-}
-
-fn elsewhere() -> Failure {
-    Failure::new(Exit::Conflict, "SF5011", "another process owns the store")
-        .hint("Deploy through it: --server http://127.0.0.1:7070, or SUREFOOT_SERVER.")
-}
-
-async fn here(engine: &Engine, arguments: &Deploy, workflow: &str, text: &str) -> Result<Deployed> {
-    let service = surefoot_server::Service::open(engine.clone(), Default::default());
-    let service = service
-        .await
-        .map_err(|error| Failure::new(Exit::Unreachable, "SF5013", error.to_string()))?;
+        authority => authority?,
+    };
+    let service = token::service(authority).await?;
     let done = service.deploy(workflow, text, arguments.dry_run, arguments.draft).await;
-    engine.stop(Duration::ZERO).await?;
-    done.map_err(|problem| surefoot_client::Error::Refused(Box::new(problem.to_wire())).into())
+    service.engine().stop(Duration::ZERO).await?;
+    done.map_err(token::told)
 }
 
 fn tell(session: &Session, dry_run: bool, done: &Deployed) {

@@ -26,6 +26,7 @@ mod task;
 mod test;
 mod test_file;
 mod timeline;
+mod token;
 mod verbs;
 
 use surefoot::Command as Ask;
@@ -73,6 +74,7 @@ pub fn dispatch(arguments: Arguments) -> Result<Exit> {
         Command::Task(it) => task::task(session, it),
         Command::Schedule(it) => schedule::schedule(session, it),
         Command::Store(it) => store::store(session, it),
+        Command::Token(it) => token::token(session, it),
         Command::Config(it) => config::config(session, it),
         Command::Bench(it) => bench::bench(session, it),
         Command::Init(_) | Command::Completions(_) | Command::Help(_) => Ok(Exit::Ok),

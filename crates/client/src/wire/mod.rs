@@ -1,16 +1,20 @@
 //! Requests and answers as they are on the wire: JSON in snake case, times in RFC 3339 (UTC).
 
+mod event;
 mod problem;
 mod run;
 mod schedule;
 mod task;
+mod token;
 mod worker;
 mod workflow;
 
+pub use event::*;
 pub use problem::{Fault, Problem};
 pub use run::*;
 pub use schedule::*;
 pub use task::*;
+pub use token::*;
 pub use worker::*;
 pub use workflow::*;
 

@@ -36,6 +36,8 @@ pub struct Run {
     pub id: String,
     pub workflow: String,
     pub version: String,
+    /// Hash of the definition that it follows.
+    pub definition: String,
     /// `pending`, `running`, `paused`, `cancelling`, `completed`, `failed`, `cancelled` or `killed`.
     pub status: String,
     pub key: Option<String>,
@@ -103,6 +105,13 @@ pub struct HistoryPage {
     pub items: Vec<HistoryRecord>,
     /// Where the next part starts; nothing at the end of what there is now.
     pub next_from: Option<u64>,
+}
+
+/// The journal of a run as it is kept, with the values that are kept apart from it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Records {
+    pub items: Vec<Value>,
 }
 
 /// A task of a run.

@@ -74,6 +74,11 @@ pub struct Proofs {
 }
 
 impl Proofs {
+    /// Returns the answers about a property so far.
+    pub fn of(&self, property: Property) -> impl Iterator<Item = &Proof> {
+        self.proofs.iter().filter(move |it| it.property == property)
+    }
+
     /// Notes that a property holds for a subject.
     pub fn prove(&mut self, property: Property, subject: impl Into<String>) {
         let verdict = Verdict::Proved { assuming: Vec::new(), bound: None };

@@ -48,6 +48,7 @@ pub(crate) fn verify(subject: &Subject<'_>) -> Proofs {
     flow::verify(subject, &flow, &mut proofs);
     watch.lap("graphs", &mut proofs);
     machine::verify(subject, &machines, &mut proofs);
+    flow::completion(subject, &mut proofs);
     watch.lap("machines", &mut proofs);
     effects::verify(subject, &flow, &mut proofs);
     watch.lap("effects", &mut proofs);

@@ -5,49 +5,30 @@ use std::collections::BTreeSet;
 use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use serde::{Deserialize, Serialize};
 use surefoot::By;
-use utoipa::ToSchema;
+pub use surefoot_client::wire::Role;
 
 use crate::api::Access;
 use crate::problem::Problem;
 
-/// What a caller may do; each role but the worker's includes those before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// Takes tasks and reports results; sees nothing else.
-    Worker,
-    /// Looks.
-    Viewer,
-    /// Starts and controls runs, decides what waits for people.
-    Operator,
-    /// Changes definitions and schedules.
-    Deployer,
-    /// Everything.
-    Admin,
+fn allows(role: Role, access: Access) -> bool {
+    match access {
+        Access::Public => true,
+        Access::Read => role >= Role::Viewer,
+        Access::Operate => role >= Role::Operator,
+        Access::Deploy => role >= Role::Deployer,
+        Access::Admin => role == Role::Admin,
+        Access::Worker => matches!(role, Role::Worker | Role::Admin),
+    }
 }
 
-impl Role {
-    fn allows(self, access: Access) -> bool {
-        match access {
-            Access::Public => true,
-            Access::Read => self >= Role::Viewer,
-            Access::Operate => self >= Role::Operator,
-            Access::Deploy => self >= Role::Deployer,
-            Access::Admin => self == Role::Admin,
-            Access::Worker => matches!(self, Role::Worker | Role::Admin),
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Role::Worker => "worker",
-            Role::Viewer => "viewer",
-            Role::Operator => "operator",
-            Role::Deployer => "deployer",
-            Role::Admin => "admin",
-        }
+fn name(role: Role) -> &'static str {
+    match role {
+        Role::Worker => "worker",
+        Role::Viewer => "viewer",
+        Role::Operator => "operator",
+        Role::Deployer => "deployer",
+        Role::Admin => "admin",
     }
 }
 
@@ -83,7 +64,7 @@ impl Principal {
 
     /// Refuses what the role does not include.
     pub(crate) fn require(&self, access: Access) -> Result<(), Problem> {
-        if self.role.allows(access) {
+        if allows(self.role, access) {
             return Ok(());
         }
         let needed = match access {
@@ -96,8 +77,8 @@ impl Principal {
         let title = format!("`{}` may not do this", self.actor);
         Err(Problem::new(StatusCode::FORBIDDEN, "SF4011", title).detail(format!(
             "it needs the role {}, yours is {}",
-            needed.name(),
-            self.role.name()
+            name(needed),
+            name(self.role)
         )))
     }
 
@@ -153,7 +134,7 @@ mod tests {
             Access::Worker,
         ];
         for (role, expected) in table {
-            assert_eq!(accesses.map(|it| role.allows(it)), expected, "{role:?}");
+            assert_eq!(accesses.map(|it| allows(role, it)), expected, "{role:?}");
         }
     }
 

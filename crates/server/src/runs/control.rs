@@ -3,7 +3,6 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use serde_json::Value;
 use surefoot::{Command, inspect};
 use surefoot_client::wire::{Control, Rewind, Run, SetResult, Skip};
 

@@ -2,9 +2,9 @@
 
 use axum::Json;
 use axum::extract::State;
-use surefoot::RunStatus;
 use surefoot::core::source::nearest;
 use surefoot::store::RunFilter;
+use surefoot::{RunId, RunStatus};
 use surefoot_client::wire::{Page, Run};
 
 use crate::auth::Principal;
@@ -22,7 +22,7 @@ const LOOKED_THROUGH_MAX: usize = 10_000;
 /// Lists runs, newest first.
 #[utoipa::path(get, path = "/v1/runs", tag = "runs",
     params(("workflow" = Option<String>, Query), ("status" = Option<String>, Query, description = "One, or several with commas"),
-        ("key" = Option<String>, Query), ("parent" = Option<String>, Query),
+        ("key" = Option<String>, Query), ("id" = Option<String>, Query, description = "An id, or how it begins"), ("parent" = Option<String>, Query),
         ("since" = Option<String>, Query, description = "An instant in RFC 3339"),
         ("limit" = Option<u64>, Query, minimum = 1, maximum = 500), ("cursor" = Option<String>, Query)),
     responses((status = 200, description = "A part of the list", body = Page<Run>)))]
@@ -79,7 +79,11 @@ fn filter(parameters: &mut Parameters) -> Result<RunFilter, Problem> {
             bad("`since` is not an instant", it).hint("Write it like 2027-01-01T00:00:00Z.")
         })
     });
+    let ids = parameters
+        .text("id")
+        .map(|it| RunId::prefix_range(&it).ok_or_else(|| bad("`id` is not how an id begins", it)));
     Ok(RunFilter {
+        ids: ids.transpose()?,
         workflow: parameters.text("workflow"),
         statuses,
         key: parameters.text("key"),

@@ -25,6 +25,8 @@ pub(crate) fn routes(api: Api) -> Api {
         .route(Access::Read, routes!(show::show))
         .route(Access::Read, routes!(show::result))
         .route(Access::Read, routes!(show::history))
+        .route(Access::Read, routes!(show::records))
+        .route(Access::Read, routes!(show::run_logs))
         .route(Access::Read, routes!(show::tasks))
         .route(Access::Read, routes!(show::task))
         .route(Access::Read, routes!(show::why))
@@ -69,6 +71,7 @@ pub(crate) fn of_row(row: &RunRow) -> wire::Run {
         id: row.id.to_string(),
         workflow: row.workflow.clone(),
         version: row.version.clone(),
+        definition: row.definition.to_string(),
         status: row.status.clone(),
         key: row.key.clone(),
         labels: row.labels.clone(),
@@ -96,6 +99,7 @@ pub(crate) fn of_run(run: &Run) -> wire::Run {
         id: state.id.to_string(),
         workflow: created.workflow.clone(),
         version: created.version.clone(),
+        definition: created.definition.to_string(),
         status: state.status.name().to_owned(),
         key: created.key.clone(),
         labels: created.labels.clone(),

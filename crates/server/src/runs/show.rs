@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use surefoot::core::run::{Run as Folded, TaskId};
 use surefoot::store::LogFilter;
-use surefoot::{draw, inspect};
+use surefoot::{RunId, draw, inspect};
 use surefoot_client::wire::*;
 
 use super::{load, row, task_named};
@@ -19,6 +19,8 @@ use crate::time;
 /// Records of one part of a history.
 const RECORDS: u64 = 100;
 const RECORDS_MAX: u64 = 1000;
+/// The number of a record: what every store can count to.
+const RECORD_MAX: u64 = i64::MAX as u64;
 /// Lines of one answer.
 const LINES: u64 = 1000;
 const LINES_MAX: u64 = 10_000;
@@ -81,7 +83,7 @@ pub(super) async fn history(
     Path(id): Path<String>,
     mut parameters: Parameters,
 ) -> Result<Json<HistoryPage>, Problem> {
-    let from = parameters.number("from", 0, u64::MAX)?.unwrap_or(0);
+    let from = parameters.number("from", 0, RECORD_MAX)?.unwrap_or(0);
     let limit = parameters.number("limit", 1, RECORDS_MAX)?.unwrap_or(RECORDS);
     parameters.finish()?;
     let run = load(&service, &principal, &id).await?;
@@ -172,23 +174,43 @@ pub(super) async fn logs(
     State(service): State<Service>,
     principal: Principal,
     Path((id, task)): Path<(String, String)>,
+    parameters: Parameters,
+) -> Result<Json<Page<LogLine>>, Problem> {
+    let run = load(&service, &principal, &id).await?;
+    let task = run.path(task_named(&run, &task)?);
+    lines(&service, run.id(), Some(task), parameters).await
+}
+
+/// What all tasks of a run have logged.
+#[utoipa::path(get, path = "/v1/runs/{id}/logs", tag = "runs",
+    params(("id" = String, Path), ("task" = Option<String>, Query, description = "Its path"), ("attempt" = Option<u32>, Query, minimum = 1), ("limit" = Option<u64>, Query, minimum = 1, maximum = 10000), ("cursor" = Option<String>, Query)),
+    responses((status = 200, description = "Lines", body = Page<LogLine>)))]
+pub(super) async fn run_logs(
+    State(service): State<Service>,
+    principal: Principal,
+    Path(id): Path<String>,
+    mut parameters: Parameters,
+) -> Result<Json<Page<LogLine>>, Problem> {
+    let task = parameters.text("task");
+    let row = row(&service, &principal, &id).await?;
+    lines(&service, row.id, task, parameters).await
+}
+
+async fn lines(
+    service: &Service,
+    run: RunId,
+    task: Option<String>,
     mut parameters: Parameters,
 ) -> Result<Json<Page<LogLine>>, Problem> {
     let attempt = parameters.number("attempt", 1, u64::from(u32::MAX))?;
     let limit = parameters.number("limit", 1, LINES_MAX)?.unwrap_or(LINES) as u32;
     let after: Option<i64> = parameters.parsed("cursor", "a cursor of this list")?;
     parameters.finish()?;
-    let run = load(&service, &principal, &id).await?;
-    let task = run.path(task_named(&run, &task)?);
-    let filter = LogFilter {
-        task: Some(task),
-        attempt: attempt.map(|it| it as u32),
-        after: after.unwrap_or(0),
-        limit,
-    };
-    let lines = service.store().logs(run.id(), &filter).await?;
-    let is_full = lines.len() as u32 == limit;
-    let next_cursor = lines.last().filter(|_| is_full).map(|it| it.position.to_string());
+    let filter =
+        LogFilter { task, attempt: attempt.map(|it| it as u32), after: after.unwrap_or(0), limit };
+    let lines = service.store().logs(run, &filter).await?;
+    // A reader who follows goes on after the last line, whether the part was full or not.
+    let next_cursor = lines.last().map(|it| it.position.to_string());
     let items = lines.into_iter().map(|it| LogLine {
         task: it.line.task,
         attempt: it.line.attempt,
@@ -197,6 +219,25 @@ pub(super) async fn logs(
         text: it.line.text,
     });
     Ok(Json(Page { items: items.collect(), next_cursor }))
+}
+
+/// The journal as it is kept, for programs that fold it themselves.
+#[utoipa::path(get, path = "/v1/runs/{id}/records", tag = "runs",
+    params(("id" = String, Path), ("from" = Option<u64>, Query, minimum = 0), ("limit" = Option<u64>, Query, minimum = 1, maximum = 1000)),
+    responses((status = 200, description = "Records", body = Records)))]
+pub(super) async fn records(
+    State(service): State<Service>,
+    principal: Principal,
+    Path(id): Path<String>,
+    mut parameters: Parameters,
+) -> Result<Json<Records>, Problem> {
+    let from = parameters.number("from", 0, RECORD_MAX)?.unwrap_or(0);
+    let limit = parameters.number("limit", 1, RECORDS_MAX)?.unwrap_or(RECORDS);
+    parameters.finish()?;
+    let row = row(&service, &principal, &id).await?;
+    let records = inspect::page(service.store(), row.id, from, limit as u32).await?;
+    let items: Result<Vec<_>, _> = records.iter().map(serde_json::to_value).collect();
+    Ok(Json(Records { items: items.map_err(Problem::internal)? }))
 }
 
 /// The ways out of the states that machines are in, and why each is open or closed.

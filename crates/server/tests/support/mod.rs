@@ -2,6 +2,8 @@
 
 #![allow(dead_code, clippy::unwrap_used, reason = "each test file uses a part of it")]
 
+pub mod sse;
+
 use std::net::SocketAddr;
 
 use serde_json::{Value, json};

@@ -28,7 +28,7 @@ from surefoot.errors import (
     Unauthenticated,
     Unreachable,
 )
-from surefoot.models import Deployed, Event, RunEvent, RunInfo
+from surefoot.models import Deployed, Event, LogLine, RunEvent, RunInfo
 
 if TYPE_CHECKING:
     from surefoot.async_client import AsyncClient, AsyncRun
@@ -52,6 +52,7 @@ __all__ = [
     "Forbidden",
     "Gone",
     "Invalid",
+    "LogLine",
     "NotFound",
     "ProblemError",
     "Retry",

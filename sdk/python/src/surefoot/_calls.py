@@ -9,7 +9,7 @@ import json
 import re
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from os import PathLike
 from pathlib import Path
@@ -30,6 +30,10 @@ PAGE_RECORDS = 100
 Source = str | PathLike[str] | Mapping[str, Any]
 
 
+# Answers of a server, or of a proxy before it, that the next moment may change.
+_TEMPORARY = frozenset({429, 502, 503, 504})
+
+
 @dataclass(frozen=True)
 class Reply:
     """An answer, however it was fetched."""
@@ -43,6 +47,12 @@ class Reply:
             return json.loads(self.body) if self.body else None
         except ValueError as error:
             raise SurefootError(f"the server's answer is not JSON: {error}") from error
+
+    @property
+    def is_temporary(self) -> bool:
+        # A server that says when to come back says that it is worth it: a request under a key of
+        # which the first is still under way gets such a 409.
+        return self.status in _TEMPORARY or (self.status == 409 and "retry-after" in self.headers)
 
     def retry_after_seconds(self) -> float | None:
         """Only the form in seconds is read; a server of ours sends no other."""
@@ -87,9 +97,12 @@ def path(*parts: str) -> str:
     return "/v1/" + "/".join(quote(it, safe="") for it in parts)
 
 
-def post(place: str, body: object, read: Callable[[Reply], T], **options: Any) -> Call[T]:
-    headers = {"Content-Type": "application/json", "Idempotency-Key": str(uuid.uuid4())}
-    return Call("POST", place, read, headers=headers, body=encode(body), **options)
+JSON = {"Content-Type": "application/json"}
+
+
+def post(place: str, body: object, read: Callable[[Reply], T]) -> Call[T]:
+    headers = JSON | {"Idempotency-Key": str(uuid.uuid4())}
+    return Call("POST", place, read, headers=headers, body=encode(body))
 
 
 def given(**fields: object) -> dict[str, object]:
@@ -168,22 +181,26 @@ def start(
     if at is not None and at.tzinfo is None:
         raise ValueError("`at` needs a time zone, such as datetime.timezone.utc")
     body = given(input=input, key=key, version=version, at=at, priority=priority, labels=labels)
-    return post(path("workflows", workflow, "runs"), body, read_run)
+    call = post(path("workflows", workflow, "runs"), body, read_run)
+    # A run with a key of its own needs no other: starting it again finds it.
+    return call if key is None else replace(call, headers=JSON)
 
 
 def run(run_id: str) -> Call[RunInfo]:
     return Call("GET", path("runs", run_id), read_run)
 
 
-def runs(
-    filters: Mapping[str, str | None], cursor: str | None
-) -> Call[tuple[list[RunInfo], str | None]]:
-    def read(reply: Reply) -> tuple[list[RunInfo], str | None]:
-        page = reply.json()
-        return convert(page["items"], list[RunInfo], "items"), page.get("next_cursor")
+def page(
+    place: str, wanted: type[T], query: Mapping[str, str], cursor: str | None
+) -> Call[tuple[list[T], str | None]]:
+    """Asks for a part of a list: its items, and where the next part begins."""
 
-    query = {name: value for name, value in (*filters.items(), ("cursor", cursor)) if value}
-    return Call("GET", path("runs"), read, query=query)
+    def read(reply: Reply) -> tuple[list[T], str | None]:
+        document = reply.json()
+        return convert(document["items"], list[wanted], "items"), document.get("next_cursor")
+
+    here = {"cursor": cursor} if cursor else {}
+    return Call("GET", place, read, query={**query, **here})
 
 
 def run_filters(
@@ -193,12 +210,11 @@ def run_filters(
     labels: Mapping[str, str] | None,
     since: datetime | None,
     page_size: int | None,
-) -> dict[str, str | None]:
-    filters = {"workflow": workflow, "status": status, "key": key}
+) -> dict[str, str]:
+    filters = given(workflow=workflow, status=status, key=key, limit=page_size)
+    filters |= given(since=since.isoformat() if since else None)
     filters |= {f"label.{name}": value for name, value in (labels or {}).items()}
-    filters["since"] = since.isoformat() if since else None
-    filters["limit"] = str(page_size) if page_size else None
-    return filters
+    return {name: str(value) for name, value in filters.items()}
 
 
 def result(run_id: str, wanted: type[T], wait_seconds: int) -> Call[tuple[bool, T | None]]:

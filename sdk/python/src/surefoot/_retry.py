@@ -9,8 +9,6 @@ from surefoot._backoff import Backoff
 from surefoot._calls import Reply, refusal
 from surefoot.errors import SurefootError
 
-# Answers of a server, or of a proxy before it, that the next moment may change.
-TEMPORARY = frozenset({429, 502, 503, 504})
 # Whoever is asked to wait longer hears of it instead.
 RETRY_AFTER_SECONDS_MAX = 30.0
 
@@ -26,7 +24,7 @@ class RetryPolicy:
 
     def is_final(self, outcome: Reply | SurefootError) -> TypeGuard[Reply]:
         """Whether there is an answer, and the next moment would not change it."""
-        return isinstance(outcome, Reply) and outcome.status not in TEMPORARY
+        return isinstance(outcome, Reply) and not outcome.is_temporary
 
     def delay_seconds(self, attempt: int, request: str, outcome: Reply | SurefootError) -> float:
         """Returns how long to wait after the failed `attempt` (from 1), or raises why it failed."""

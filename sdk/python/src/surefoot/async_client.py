@@ -15,7 +15,7 @@ from surefoot._calls import Call, Reply, Source
 from surefoot._retry import RetryPolicy
 from surefoot._settings import Settings
 from surefoot.errors import StillRunning, SurefootError, unreachable
-from surefoot.models import Deployed, Event, RunEvent, RunInfo
+from surefoot.models import Deployed, Event, LogLine, RunEvent, RunInfo
 
 if TYPE_CHECKING:
     import httpx
@@ -94,7 +94,7 @@ class AsyncClient:
         """Looks a run up."""
         return AsyncRun(self, await self.send(_calls.run(run_id)))
 
-    async def runs(
+    def runs(
         self,
         *,
         workflow: str | None = None,
@@ -106,11 +106,16 @@ class AsyncClient:
     ) -> AsyncIterator[RunInfo]:
         """Iterates over all runs that match; pages are fetched as they are needed."""
         filters = _calls.run_filters(workflow, status, key, labels, since, page_size)
+        return self.pages("/v1/runs", RunInfo, filters)
+
+    async def pages(
+        self, place: str, wanted: type[T], query: Mapping[str, str]
+    ) -> AsyncIterator[T]:
         cursor: str | None = None
         while True:
-            page, cursor = await self.send(_calls.runs(filters, cursor))
-            for info in page:
-                yield info
+            page, cursor = await self.send(_calls.page(place, wanted, query, cursor))
+            for item in page:
+                yield item
             if cursor is None:
                 return
 
@@ -278,6 +283,11 @@ class AsyncRun:
         async for record in self._client.records(self.id):
             for event in record.flat():
                 yield event
+
+    def logs(self, task: str) -> AsyncIterator[LogLine]:
+        """Iterates over the lines that a task has written so far, of all its attempts."""
+        place = _calls.path("runs", self.id, "tasks", task, "logs")
+        return self._client.pages(place, LogLine, {})
 
     def events(self) -> AsyncIterator[RunEvent]:
         """Iterates over what has happened and what happens, until the run has ended.

@@ -14,7 +14,7 @@ from surefoot._calls import Call, Reply, Source
 from surefoot._retry import RetryPolicy
 from surefoot._settings import Settings
 from surefoot.errors import StillRunning, SurefootError, unreachable
-from surefoot.models import Deployed, Event, RunEvent, RunInfo
+from surefoot.models import Deployed, Event, LogLine, RunEvent, RunInfo
 
 if TYPE_CHECKING:
     import httpx
@@ -106,9 +106,12 @@ class Client:
     ) -> Iterator[RunInfo]:
         """Iterates over all runs that match; pages are fetched as they are needed."""
         filters = _calls.run_filters(workflow, status, key, labels, since, page_size)
+        return self.pages("/v1/runs", RunInfo, filters)
+
+    def pages(self, place: str, wanted: type[T], query: Mapping[str, str]) -> Iterator[T]:
         cursor: str | None = None
         while True:
-            page, cursor = self.send(_calls.runs(filters, cursor))
+            page, cursor = self.send(_calls.page(place, wanted, query, cursor))
             yield from page
             if cursor is None:
                 return
@@ -271,6 +274,11 @@ class Run:
         """Iterates over what has happened so far."""
         for record in self._client.records(self.id):
             yield from record.flat()
+
+    def logs(self, task: str) -> Iterator[LogLine]:
+        """Iterates over the lines that a task has written so far, of all its attempts."""
+        place = _calls.path("runs", self.id, "tasks", task, "logs")
+        return self._client.pages(place, LogLine, {})
 
     def events(self) -> Iterator[RunEvent]:
         """Iterates over what has happened and what happens, until the run has ended.

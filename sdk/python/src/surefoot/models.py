@@ -69,6 +69,16 @@ class RunEvent(TypedDict):
 
 
 @dataclass(frozen=True)
+class LogLine:
+    """A line that a task wrote."""
+
+    attempt: int
+    at: datetime
+    level: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Event:
     """A message of the server's stream: a `record` of a run, a `log` line, or a `reset`.
 

@@ -33,9 +33,11 @@ def test_an_answer_that_will_not_change_is_final(status: int) -> None:
     assert policy(3).is_final(refused(status))
 
 
-@pytest.mark.parametrize("status", [429, 502, 503, 504])
-def test_what_the_next_moment_may_change_is_asked_again(status: int) -> None:
-    assert not policy(3).is_final(refused(status))
+@pytest.mark.parametrize(
+    "reply", [*map(refused, (429, 502, 503, 504)), refused(409, retry_after="1")]
+)
+def test_what_the_next_moment_may_change_is_asked_again(reply: Reply) -> None:
+    assert not policy(3).is_final(reply)
 
 
 def test_the_server_may_ask_for_more_patience() -> None:

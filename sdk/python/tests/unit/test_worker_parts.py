@@ -322,7 +322,8 @@ def test_messages_are_as_the_protocol_says() -> None:
     lost = Result(task(lease="ls_2"), protocol.failed("declined", "no", retryable=False))
     error = {"type": "declined", "message": "no", "retryable": False}
     error |= {"retry_after_ms": None, "details": None}
-    assert json.loads(protocol.poll(4, 20.0, [done, lost])) == {
+    assert json.loads(protocol.poll(4, 20.0, [done, lost], ["ls_3"])) == {
+        "holding": ["ls_3"],
         "slots": 4,
         "wait_seconds": 20,
         "results": [

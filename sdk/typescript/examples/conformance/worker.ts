@@ -7,10 +7,11 @@
  */
 
 import { setTimeout as sleep } from "node:timers/promises";
+import { pathToFileURL } from "node:url";
 
 import { Fatal, Retry, Worker } from "surefoot";
 
-const worker = new Worker({ slots: 8, name: "conformance-typescript" });
+export const worker = new Worker({ slots: 8, name: "conformance-typescript" });
 
 worker.handler("conformance.echo", (input) => input);
 
@@ -35,4 +36,4 @@ worker.handler("conformance.progress", (_input, ctx) => {
   return { done: true };
 });
 
-await worker.run();
+if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) await worker.run();

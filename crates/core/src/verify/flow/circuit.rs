@@ -22,7 +22,7 @@ impl Lit {
         self.0 & 1 == 1
     }
 
-    fn of(gate: usize) -> Lit {
+    pub fn of(gate: usize) -> Lit {
         Lit((gate as u32) << 1)
     }
 }
@@ -93,23 +93,35 @@ impl Circuit {
         self.choice_of(&vec![false; count])
     }
 
-    /// Adds a choice between things of which some are rare.
+    /// Adds a choice between things of which some are rare: whether it is a rare one, and then by
+    /// halvings, so that each is chosen in about as many of the scenarios that are tried.
     pub fn choice_of(&mut self, rare: &[bool]) -> Vec<Lit> {
-        let mut order: Vec<usize> = (0..rare.len()).collect();
-        // What is left in the end is not rare, if anything is not.
-        order.sort_by_key(|it| !rare[*it]);
-        let mut left = Lit::TRUE;
+        let of = |wanted: bool| (0..rare.len()).filter(|it| rare[*it] == wanted).collect();
+        let (seldom, often): (Vec<usize>, Vec<usize>) = (of(true), of(false));
+        let is_seldom = match (seldom.is_empty(), often.is_empty()) {
+            (true, _) => Lit::FALSE,
+            (false, true) => Lit::TRUE,
+            (false, false) => self.input(true),
+        };
         let mut chosen = vec![Lit::FALSE; rare.len()];
-        for (at, thing) in order.iter().enumerate() {
-            if at + 1 == rare.len() {
-                chosen[*thing] = left;
-                break;
-            }
-            let this = self.input(rare[*thing]);
-            chosen[*thing] = self.and([left, this]);
-            left = self.and([left, !this]);
-        }
+        self.halve(&seldom, is_seldom, &mut chosen);
+        self.halve(&often, !is_seldom, &mut chosen);
         chosen
+    }
+
+    /// Chooses one of some things if `above` holds.
+    fn halve(&mut self, things: &[usize], above: Lit, chosen: &mut [Lit]) {
+        match things {
+            [] => {}
+            [only] => chosen[*only] = above,
+            _ => {
+                let (first, second) = things.split_at(things.len() / 2);
+                let is_first = self.input(false);
+                let (left, right) = (self.and([above, is_first]), self.and([above, !is_first]));
+                self.halve(first, left, chosen);
+                self.halve(second, right, chosen);
+            }
+        }
     }
 
     fn intern(&mut self, operands: Box<[Lit]>) -> Lit {
@@ -120,28 +132,6 @@ impl Circuit {
         self.gates.push(Gate::And(operands.clone()));
         self.known.insert(operands, lit);
         lit
-    }
-
-    /// Says whether `fact` follows from `given` by taking conjunctions apart. No is not a proof of
-    /// the contrary. Looks at `gates_max` gates at most.
-    pub fn follows(&self, fact: Lit, given: &[Lit], gates_max: usize) -> bool {
-        let mut todo: Vec<Lit> = given.to_vec();
-        let mut seen: std::collections::HashSet<Lit> = todo.iter().copied().collect();
-        let mut at = 0;
-        while at < todo.len() && at < gates_max {
-            let lit = todo[at];
-            at += 1;
-            if lit == fact || lit == Lit::FALSE {
-                return true;
-            }
-            if lit.is_negated() {
-                continue;
-            }
-            if let Gate::And(operands) = &self.gates[lit.gate()] {
-                todo.extend(operands.iter().copied().filter(|it| seen.insert(*it)));
-            }
-        }
-        false
     }
 }
 
@@ -251,18 +241,5 @@ mod tests {
                 assert!(scenarios.find(&[*lit]).is_some());
             }
         }
-    }
-
-    #[test]
-    fn conjunctions_are_taken_apart() {
-        let mut circuit = Circuit::new();
-        let (a, b, c) = (circuit.input(false), circuit.input(true), circuit.input(false));
-        let inner = circuit.and([a, !b]);
-        let outer = circuit.and([inner, c]);
-        assert!(circuit.follows(!b, &[outer], 100));
-        assert!(circuit.follows(inner, &[outer], 100));
-        assert!(!circuit.follows(b, &[outer], 100));
-        assert!(!circuit.follows(outer, &[inner], 100));
-        assert!(!circuit.follows(!b, &[outer], 1), "the bound is kept");
     }
 }

@@ -134,9 +134,11 @@ impl Conditions {
         self.guards.get(&id).copied().unwrap_or(Guard::ALWAYS)
     }
 
-    /// Whether all conditions are decided exactly.
-    pub fn is_exact(&self) -> bool {
-        self.inexact.is_empty()
+    /// Returns the tasks whose conditions are not decided exactly, in their order.
+    pub fn all_inexact(&self) -> Vec<NodeId> {
+        let mut all: Vec<NodeId> = self.inexact.keys().copied().collect();
+        all.sort_unstable();
+        all
     }
 
     /// Returns why a task's condition is not decided exactly.

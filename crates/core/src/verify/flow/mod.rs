@@ -12,6 +12,7 @@
 //! | `solve` | can these hold together |
 //! | `reach`, `reads`, `failures` | the properties |
 
+mod aim;
 mod circuit;
 mod conditions;
 mod encode;
@@ -19,38 +20,34 @@ mod ends;
 mod example;
 mod failures;
 mod names;
+mod near;
 mod reach;
 mod reads;
 mod solve;
 mod trace;
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::HashSet;
+use std::collections::VecDeque;
 
 use super::Subject;
 use super::certificate::Certificate;
 use super::confirm::{confirm, replays_max};
-use super::finding::{Answer, Finding, Proofs};
+use super::finding::{Answer, Finding, Proofs, Verdict};
 use super::property::Property;
 use crate::plan::{NodeId, ROOT};
 use crate::simulate::Expected;
+use aim::{Aimed, Users, aim};
 use circuit::{Circuit, Lit, Scenarios};
 use conditions::{Conditions, Guard, PathValue};
 use encode::{Encoded, Outcomes};
 use example::Fields;
+use near::Near;
 use solve::{Model, Numbers, Solved};
 
 /// Gates that all questions about a plan may involve together, each counted with this many at most:
 /// few look further than nearby.
 const WORK_MAX: usize = 20_000_000;
 const QUESTION_WORK: usize = 1_000;
-/// Tasks before one whose conditions are looked at.
-const INEXACT_TASKS_MAX: usize = 2_000;
-/// Gates whose clauses show what the structure alone excludes.
-const STRUCTURE_CONE: usize = 200_000;
-/// Gates that are looked at before the solver is asked.
-const STRUCTURE_GATES_MAX: usize = 100;
-
 /// Something that may be true of a task in an execution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fact {
@@ -81,6 +78,7 @@ impl Fact {
 pub(crate) enum Found {
     /// In the scenarios that are tried first.
     Tried(usize),
+    Aimed(Aimed),
     Solved(Model),
     /// All that matters is how one task ends.
     Ends(NodeId, End),
@@ -108,26 +106,56 @@ pub(crate) enum End {
 
 /// Asks the properties of graphs.
 pub(super) fn verify(subject: &Subject<'_>, flow: &Flow, proofs: &mut Proofs) {
-    for property in [Property::OptionToComplete, Property::ProperCompletion, Property::OnceOnly] {
-        let assuming = vec![
-            "handlers return, or have a time-out".to_owned(),
-            "what is waited for comes, or has a time-out".to_owned(),
-        ];
-        proofs.prove_assuming(property, "", assuming, None);
+    for property in [Property::ProperCompletion, Property::OnceOnly] {
+        proofs.prove_assuming(property, "", assumptions(), None);
     }
     reach::verify(subject, flow, proofs);
     reads::verify(subject, flow, proofs);
     failures::verify(subject, flow, proofs);
 }
 
+/// Says whether every run can end. Of a machine its own part has said so; a graph can end if the
+/// machines inside of it can.
+pub(super) fn completion(subject: &Subject<'_>, proofs: &mut Proofs) {
+    if !encode::is_graph(&subject.plan.composite(ROOT).kind) {
+        return;
+    }
+    let property = Property::OptionToComplete;
+    let inside: Vec<Verdict> = proofs.of(property).map(|it| it.verdict.clone()).collect();
+    let rank = |it: &&Verdict| match it {
+        Verdict::Proved { .. } => 0,
+        Verdict::Unknown { .. } => 1,
+        Verdict::Refuted { .. } => 2,
+    };
+    match inside.iter().max_by_key(rank) {
+        Some(Verdict::Refuted { finding }) => proofs.refute_as_well(property, "", *finding),
+        Some(Verdict::Unknown { reason }) => proofs.leave_open(property, "", reason.clone()),
+        Some(Verdict::Proved { .. }) | None => {
+            proofs.prove_assuming(property, "", assumptions(), None);
+        }
+    }
+}
+
+fn assumptions() -> Vec<String> {
+    vec![
+        "handlers return, or have a time-out".to_owned(),
+        "what is waited for comes, or has a time-out".to_owned(),
+    ]
+}
+
 /// The graphs of a plan as one circuit, to be asked.
 pub(crate) struct Flow {
     encoded: Encoded,
     scenarios: Scenarios,
+    /// Made once a scenario is to be changed.
+    users: OnceCell<Users>,
     /// What matters to each task, by node.
     before: Vec<Vec<NodeId>>,
+    /// Of each task the condition that makes answers about it doubtful; found out once needed.
+    doubts: OnceCell<Vec<Option<NodeId>>>,
     work_left: Cell<usize>,
     replays_left: Cell<usize>,
+    near: RefCell<Near>,
     numbers: RefCell<Numbers>,
     conflicts_left: Cell<u64>,
     /// What shows each answer that something cannot be.
@@ -144,15 +172,19 @@ impl Flow {
         let scenarios = Scenarios::new(&encoded.circuit);
         let before = trace::before(subject.plan);
         let (work_left, replays_left) = (Cell::new(WORK_MAX), Cell::new(replays_max(subject)));
+        let near = RefCell::new(Near::new(&encoded.circuit));
         let numbers = RefCell::new(Numbers::new(&encoded.circuit));
         let certificates = subject.context.certify.then(RefCell::default);
         let about = RefCell::new((Property::Reachability, String::new()));
         Flow {
             encoded,
             scenarios,
+            users: OnceCell::new(),
             before,
+            doubts: OnceCell::new(),
             work_left,
             replays_left,
+            near,
             numbers,
             conflicts_left: Cell::new(solve::ALL_CONFLICTS_MAX),
             fields: OnceCell::new(),
@@ -240,22 +272,33 @@ impl Flow {
     /// Returns why an answer about a task may be a possibility that does not exist: a condition
     /// before it that is beyond exact decision.
     pub fn inexact(&self, subject: &Subject<'_>, id: NodeId) -> Option<String> {
-        let conditions = &self.encoded.conditions;
-        if conditions.is_exact() {
-            return None;
+        let at = self.doubts.get_or_init(|| self.doubts())[id.0 as usize]?;
+        let reason = self.encoded.conditions.inexact(at)?;
+        Some(format!("the condition of `{}`: {reason}", subject.name(at)))
+    }
+
+    /// Returns for each task the nearest one before it whose condition is not decided exactly.
+    fn doubts(&self) -> Vec<Option<NodeId>> {
+        let mut doubts = vec![None; self.before.len()];
+        let mut todo: VecDeque<NodeId> = self.encoded.conditions.all_inexact().into();
+        if todo.is_empty() {
+            return doubts;
         }
-        let mut seen: HashSet<NodeId> = [id].into();
-        let mut todo = vec![id];
-        while let Some(at) = todo.pop() {
-            if let Some(reason) = conditions.inexact(at) {
-                return Some(format!("the condition of `{}`: {reason}", subject.name(at)));
-            }
-            if seen.len() > INEXACT_TASKS_MAX {
-                return Some("a condition somewhere before it is not decided exactly".to_owned());
-            }
-            todo.extend(self.before[at.0 as usize].iter().copied().filter(|it| seen.insert(*it)));
+        todo.iter().for_each(|it| doubts[it.0 as usize] = Some(*it));
+        let mut behind = vec![Vec::new(); self.before.len()];
+        for (at, before) in (0..).map(NodeId).zip(&self.before) {
+            before.iter().for_each(|it| behind[it.0 as usize].push(at));
         }
-        None
+        while let Some(id) = todo.pop_front() {
+            let reason = doubts[id.0 as usize];
+            for at in &behind[id.0 as usize] {
+                if doubts[at.0 as usize].is_none() {
+                    doubts[at.0 as usize] = reason;
+                    todo.push_back(*at);
+                }
+            }
+        }
+        doubts
     }
 
     fn guard(&self, id: NodeId) -> Guard {
@@ -267,15 +310,12 @@ impl Flow {
         if let Some(at) = self.scenarios.find(all) {
             return Answer::Yes(Found::Tried(at));
         }
-        if all.iter().any(|it| self.circuit().follows(!*it, all, STRUCTURE_GATES_MAX)) {
-            if self.certificates.is_some() {
-                let near = {
-                    let numbers = &mut self.numbers.borrow_mut();
-                    solve::clauses(self.circuit(), all, STRUCTURE_CONE, numbers)
-                };
-                self.certify(near.clauses, Vec::new());
-            }
+        if self.is_excluded_nearby(all) {
             return Answer::No;
+        }
+        let users = self.users.get_or_init(|| Users::new(self.circuit()));
+        if let Some(aimed) = aim(self.circuit(), &self.scenarios, users, all) {
+            return Answer::Yes(Found::Aimed(aimed));
         }
         match self.ask_solver(all) {
             Solved::Can(model) => Answer::Yes(Found::Solved(model)),
@@ -287,10 +327,21 @@ impl Flow {
         }
     }
 
+    fn is_excluded_nearby(&self, all: &[Lit]) -> bool {
+        let mut near = self.near.borrow_mut();
+        let is_excluded = near.excludes(self.circuit(), all);
+        if is_excluded && self.certificates.is_some() {
+            let shown = near.shown(self.circuit(), all);
+            self.certify(shown.clauses, shown.steps);
+        }
+        is_excluded
+    }
+
     /// Tells what becomes in a scenario of a task and of those that matter to it.
     fn scenario(&self, found: &Found, id: NodeId) -> Scenario {
         match found {
             Found::Tried(at) => self.told(id, |lit| self.scenarios.value(*at, lit)),
+            Found::Aimed(aimed) => self.told(id, |lit| aimed.value(&self.scenarios, lit)),
             Found::Solved(model) => self.told(id, |lit| value(model, lit)),
             Found::Ends(id, end) => Scenario { ends: vec![(*id, *end)], values: Vec::new() },
         }

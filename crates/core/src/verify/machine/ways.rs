@@ -112,7 +112,9 @@ pub(super) fn traps(subject: &Subject<'_>, machine: &Analysis<'_>, proofs: &mut 
         None => Property::Liveness,
     };
     let finding = trap(machine, *reached, &caught, property);
-    proofs.refute(subject_name, finding);
+    let cause = proofs.findings.len();
+    proofs.refute(subject_name.clone(), finding);
+    proofs.refute_as_well(Property::OptionToComplete, subject_name, cause);
 }
 
 fn trap(machine: &Analysis<'_>, state: u32, caught: &[u32], property: Property) -> Finding {

@@ -34,6 +34,10 @@ class Outbox:
         self._waiting.append(result)
         self._tell()
 
+    def leases(self) -> list[str]:
+        """Returns the leases whose results wait."""
+        return [it.task.lease for it in self._waiting]
+
     def take(self) -> list[Result]:
         """Takes as much as one request may carry, and at least one result if there is any."""
         taken: list[Result] = []

@@ -13,6 +13,8 @@ from surefoot._json import encode
 from surefoot.errors import ConversionError, TaskFailure
 
 PROTOCOL = 1
+# So many leases a poll may name.
+HOLDING_MAX = 1_000
 # What is longer is cut: messages and log lines are for people, not for dumps.
 TEXT_CHARACTERS_MAX = 10_000
 
@@ -122,7 +124,7 @@ def failed(
 
 
 def clean(text: str) -> str:
-    """Returns what can be sent of a text: a lone surrogate would make all of the request invalid."""
+    """Returns what can be sent of a text: a lone surrogate would make a request invalid."""
     return str(text)[:TEXT_CHARACTERS_MAX].encode(errors="replace").decode()
 
 
@@ -166,6 +168,11 @@ def registration(
     )
 
 
-def poll(slots: int, wait_seconds: float, results: Sequence[Result]) -> bytes:
+def poll(
+    slots: int, wait_seconds: float, results: Sequence[Result], holding: Sequence[str]
+) -> bytes:
     listed = b",".join(it.for_poll() for it in results)
-    return b'{"slots":%d,"wait_seconds":%d,"results":[%s]}' % (slots, int(wait_seconds), listed)
+    body = b'{"slots":%d,"wait_seconds":%d,"results":[%s]' % (slots, int(wait_seconds), listed)
+    # Where they are not named, all leases of the worker are prolonged.
+    is_named = len(holding) <= HOLDING_MAX
+    return body + (b',"holding":%s}' % encode(holding) if is_named else b"}")

@@ -47,6 +47,8 @@ LAST_RESULTS_SECONDS = 10.0
 CLEAN_UP_SECONDS = 1.0
 # A lease that gets one of these is another's by now, or nobody's.
 LEASE_IS_GONE = frozenset({404, 409, 410})
+# A request that gets one of these is wrong in itself.
+REFUSED = frozenset({400, 413, 422})
 
 
 @dataclass(frozen=True)
@@ -153,8 +155,9 @@ class Session:
         _log.info("draining: %d under way", len(self._running))
         with contextlib.suppress(Away):
             # The server then answers the open poll, so no task gets lost between it and us.
-            await self._wire.drain(self._registration.worker)
-        await asyncio.wait({fetch}, timeout=LAST_POLL_SECONDS)
+            reply = await self._wire.drain(self._registration.worker)
+            if reply.status < 400:
+                await asyncio.wait({fetch}, timeout=LAST_POLL_SECONDS)
         await _cancel(fetch)
         if self._executions:
             await asyncio.wait(self._executions, timeout=self._options.drain_seconds)
@@ -237,8 +240,12 @@ class Session:
         wait = 0 if results else wait_seconds
         worker = self._registration.worker
         self._last_contact = time.monotonic()
+        # A task that the server gave us in an answer that got lost is not among these, and soon
+        # goes to somebody else.
+        holding = [*self._running, *self._outbox.leases()]
         try:
-            reply = await self._wire.poll(worker, protocol.poll(slots, wait, results), wait)
+            body = protocol.poll(slots, wait, results, holding)
+            reply = await self._wire.poll(worker, body, wait)
         except BaseException:
             self._outbox.put_back(results)
             raise
@@ -246,7 +253,7 @@ class Session:
             self._outbox.put_back(results)
             await self._register_again(worker)
             return
-        if reply.status in (400, 413, 422) and results:
+        if reply.status in REFUSED and results:
             # One of them is at fault; the others must not suffer for it.
             await asyncio.gather(*(self._deliver_alone(it) for it in results))
         else:
@@ -274,13 +281,14 @@ class Session:
         reply = await self._until_answered(
             lambda: self._wire.lease(task.lease, verb, result.for_lease())
         )
-        if reply.status in (400, 413, 422):
-            refused = str(refusal(reply, f"POST /v1/leases/{{lease}}/{verb}"))
-            outcome = protocol.failed("invalid_output", refused, retryable=False)
-            body = Result(task, outcome).for_lease()
-            reply = await self._until_answered(lambda: self._wire.lease(task.lease, "fail", body))
         problem = reply.json() if reply.status >= 400 else None
         _log_verdict(task, Verdict(task.lease, reply.status, problem))
+        if reply.status in REFUSED:
+            # The server may have failed it by itself already; then this changes nothing.
+            why = str(refusal(reply, f"POST /v1/leases/{{lease}}/{verb}"))
+            outcome = protocol.failed("invalid_output", why, retryable=False)
+            body = Result(task, outcome).for_lease()
+            await self._until_answered(lambda: self._wire.lease(task.lease, "fail", body))
 
     async def _report(self, execution: Execution, body: dict[str, Any]) -> None:
         """Sends what a handler told, and learns whether it should end."""

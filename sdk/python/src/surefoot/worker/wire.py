@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from surefoot._calls import Reply, path, refusal
-from surefoot._retry import TEMPORARY
 from surefoot._settings import Settings
 from surefoot.errors import SurefootError, unreachable
 
@@ -46,7 +45,7 @@ class Wire:
         except httpx.TransportError as error:
             raise Away(unreachable(self._server, error)) from error
         reply = Reply(response.status_code, response.headers, response.content)
-        if reply.status in TEMPORARY:
+        if reply.is_temporary:
             raise Away(refusal(reply, f"{method} {place}"), reply.retry_after_seconds())
         return reply
 
