@@ -6,6 +6,7 @@ mod runs;
 mod schedule;
 mod serve;
 mod things;
+mod worker;
 
 use anstream::ColorChoice;
 use clap::builder::styling::Styles;
@@ -17,6 +18,7 @@ pub use runs::*;
 pub use schedule::*;
 pub use serve::*;
 pub use things::*;
+pub use worker::*;
 
 const STYLES: Styles = Styles::styled()
     .header(crate::output::style::HEADING)
@@ -138,6 +140,7 @@ pub enum Command {
     Dev(Dev),
     Server(Server),
     Deploy(Deploy),
+    Worker(Worker),
     // Runs.
     Start(Start),
     #[command(visible_alias = "list")]

@@ -28,7 +28,7 @@ pub fn dev(session: &Session, arguments: &Dev) -> Result<Exit> {
             true => fresh(session),
             false => session.builder(false),
         };
-        let (engine, metrics) = engine(builder).await?;
+        let (engine, metrics) = engine(session, builder).await?;
         let mut config = session.settings.server.clone();
         config.listen = format!("127.0.0.1:{}", arguments.port);
         let served = Served::open(engine.clone(), config, metrics).await?;

@@ -30,7 +30,7 @@ pub fn server(session: &Session, arguments: &Server) -> Result<Exit> {
         return wait_on_all_cores(check_config(session, config));
     }
     wait_on_all_cores(async {
-        let (engine, metrics) = engine(session.builder(false)).await?;
+        let (engine, metrics) = engine(session, session.builder(false)).await?;
         let served = Served::open(engine, config, metrics).await?;
         let address = served.address()?;
         session.output.say(format!(
@@ -56,9 +56,14 @@ async fn check_config(session: &Session, config: ServerConfig) -> Result<Exit> {
 
 /// Opens the engine of a server: tasks whose handlers are not here wait for workers, and what it
 /// does is counted.
-pub async fn engine(builder: EngineBuilder) -> Result<(Engine, Arc<Metrics>)> {
+pub async fn engine(
+    session: &Session,
+    builder: EngineBuilder,
+) -> Result<(Engine, Arc<Metrics>)> {
     let metrics = Arc::new(Metrics::default());
-    let builder = builder.remote_workers(RemoteConfig::default()).observer(metrics.clone());
+    let kinds = session.settings.server.worker_kinds.clone();
+    let remote = RemoteConfig { kinds, ..RemoteConfig::default() };
+    let builder = builder.remote_workers(remote).observer(metrics.clone());
     Ok((builder.open().await?, metrics))
 }
 

@@ -15,7 +15,7 @@ use super::record::{LastStart, Origin, Schedule, instant};
 use super::{Result, ScheduleError, Schedules};
 use crate::engine::{CommandError, StartError, StartRequest};
 
-/// Slots that wait for a run to end; what comes beyond is skipped.
+/// Slots that wait for a run to end. What comes beyond is left where it is: the cursor waits.
 pub const QUEUED_SLOTS_MAX: usize = 100;
 /// Runs of one schedule whose end is followed.
 const RUNNING_MAX: usize = 20;
@@ -39,34 +39,43 @@ impl Schedules {
     pub(super) async fn fire(&self, schedule: &mut Schedule, now: Millis) -> Result<Fired> {
         let rules = schedule.rules()?;
         let look = rules.look(schedule.position.cursor, now);
+        let (mut cursor, mut next) = (look.cursor, look.next);
         for slot in look.start {
-            let due = rules.starts_at(slot);
-            self.meet(schedule, slot, due, now).await?;
+            if !self.meet(schedule, slot, rules.starts_at(slot), now).await? {
+                // The end of a run makes room, and has the schedule looked at again.
+                (cursor, next) = (slot - 1, None);
+                break;
+            }
         }
         self.start_queued(schedule, now).await?;
+        if next.is_none() && cursor != look.cursor && schedule.position.queued.is_empty() {
+            // The runs have ended meanwhile.
+            next = Some(now);
+        }
         let position = &mut schedule.position;
         position.missed += look.missed;
-        position.cursor = look.cursor;
-        position.next = look.next;
+        position.cursor = cursor;
+        position.next = next;
         let is_over = schedule.is_once() && schedule.position.started > 0;
         let writes = match is_over {
             true => schedule.removal(Expect::Revision(schedule.revision)),
             false => vec![schedule.position_write()],
         };
-        Ok(Fired { writes, next: look.next })
+        Ok(Fired { writes, next })
     }
 
-    /// A slot meets the runs that go on.
+    /// A slot meets the runs that go on. Answers false if there is no room for it to wait.
     async fn meet(
         &self,
         schedule: &mut Schedule,
         slot: Millis,
         due: Millis,
         now: Millis,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let overlap = schedule.spec.policy.overlap;
         if overlap == Overlap::Allow || !self.is_busy(schedule).await? {
-            return self.start_slot(schedule, slot, due, now).await;
+            self.start_slot(schedule, slot, due, now).await?;
+            return Ok(true);
         }
         let position = &mut schedule.position;
         match overlap {
@@ -82,7 +91,7 @@ impl Schedules {
                 }
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Starts slots that waited, as far as nothing goes on any more.
