@@ -25,6 +25,8 @@ pub(super) struct Fired {
     /// What is to be written about it.
     pub writes: Vec<ItemWrite>,
     pub next: Option<Millis>,
+    /// Slots that were dropped.
+    pub missed: u64,
 }
 
 /// What became of the start of a slot.
@@ -61,7 +63,7 @@ impl Schedules {
             true => schedule.removal(Expect::Revision(schedule.revision)),
             false => vec![schedule.position_write()],
         };
-        Ok(Fired { writes, next })
+        Ok(Fired { writes, next, missed: look.missed })
     }
 
     /// A slot meets the runs that go on. Answers false if there is no room for it to wait.
@@ -145,7 +147,7 @@ impl Schedules {
         due: Millis,
         now: Millis,
     ) -> Result<()> {
-        let started = self.start_run(schedule, Some(slot), &slot_key(&schedule.id, slot)).await?;
+        let started = self.start_run(schedule, slot, &slot_key(&schedule.id, slot)).await?;
         let position = &mut schedule.position;
         match started {
             Started::Run(run) => {
@@ -167,13 +169,18 @@ impl Schedules {
         Ok(())
     }
 
-    /// Starts the run of a slot, or of a backfill: at most once, whoever repeats it.
-    pub(super) async fn start_of_slot(&self, schedule: &Schedule, slot: Millis) -> Result<RunId> {
+    /// Starts the run of a slot for a backfill: at most once, whoever repeats it. The inner error
+    /// is one that comes again.
+    pub(super) async fn start_of_slot(
+        &self,
+        schedule: &Schedule,
+        slot: Millis,
+    ) -> Result<std::result::Result<RunId, String>> {
         let key = slot_key(&schedule.id, slot);
-        match self.start_run(schedule, Some(slot), &key).await? {
+        Ok(match self.start_run(schedule, slot, &key).await? {
             Started::Run(run) => Ok(run),
-            Started::Never(reason) => Err(ScheduleError::Input { pointer: String::new(), reason }),
-        }
+            Started::Never(reason) => Err(reason),
+        })
     }
 
     /// Starts a run by hand.
@@ -188,13 +195,7 @@ impl Schedules {
         Ok(started.id())
     }
 
-    async fn start_run(
-        &self,
-        schedule: &Schedule,
-        slot: Option<Millis>,
-        key: &str,
-    ) -> Result<Started> {
-        let slot = slot.unwrap_or_else(|| self.now());
+    async fn start_run(&self, schedule: &Schedule, slot: Millis, key: &str) -> Result<Started> {
         let request = match self.request(schedule, slot, key).await {
             Ok(request) => request,
             Err(error) => return never_or_later(error),
