@@ -13,6 +13,8 @@ pub enum Exit {
     Usage = 2,
     /// The definition was rejected.
     Rejected = 3,
+    /// The server does not know the caller, or does not let them.
+    Auth = 4,
     NotFound = 5,
     /// The state does not allow it, or the key was used for something else.
     Conflict = 6,

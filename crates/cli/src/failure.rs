@@ -77,6 +77,44 @@ impl From<std::io::Error> for Failure {
     }
 }
 
+impl From<surefoot_client::Error> for Failure {
+    fn from(error: surefoot_client::Error) -> Failure {
+        use surefoot_client::Error;
+        let message = error.to_string();
+        match error {
+            Error::Unreachable { .. } => Failure::new(Exit::Unreachable, "SF5093", message)
+                .hint("Start one with `surefoot dev`, or name another with --server."),
+            Error::Unexpected { .. } => Failure::new(Exit::Unreachable, "SF5094", message)
+                .hint("Check the address and the version of the server: GET /healthz."),
+            Error::Url(_) => Failure::new(Exit::Usage, "SF5022", message)
+                .hint("See where it comes from with `surefoot config explain server_url`."),
+            Error::Refused(problem) => {
+                let exit = match problem.status {
+                    401 | 403 => Exit::Auth,
+                    404 => Exit::NotFound,
+                    409 | 412 => Exit::Conflict,
+                    422 if problem.code == "SF4022" => Exit::Rejected,
+                    429 | 500.. => Exit::Unreachable,
+                    _ => Exit::Usage,
+                };
+                let faults: String = problem
+                    .errors
+                    .iter()
+                    .map(|it| format!("\n{} {}", it.pointer, it.message))
+                    .collect();
+                // The code is the server's own; its page is known here too.
+                let code = surefoot::core::source::codes::find(&problem.code);
+                let code = code.map_or("SF5094", |it| it.code);
+                let failure = Failure::new(exit, code, format!("{message}{faults}"));
+                match problem.hint {
+                    Some(hint) => failure.hint(hint),
+                    None => failure,
+                }
+            }
+        }
+    }
+}
+
 impl From<store::Error> for Failure {
     fn from(error: store::Error) -> Failure {
         let message = error.to_string();
@@ -88,6 +126,9 @@ impl From<store::Error> for Failure {
             ),
             store::Error::Unusable { hint, .. } => (Exit::Unreachable, "SF5012", hint),
             store::Error::Unavailable { hint, .. } => (Exit::Unreachable, "SF5013", hint),
+            store::Error::TooLarge { .. } => {
+                (Exit::Usage, "SF5038", "Make it smaller, or do it in parts.".to_owned())
+            }
             store::Error::Damaged { .. } => (
                 Exit::Unreachable,
                 "SF5014",

@@ -21,6 +21,7 @@ mod input;
 mod live;
 mod output;
 mod project;
+mod remote;
 mod session;
 
 use std::process::ExitCode;

@@ -13,6 +13,7 @@ use crate::config::{self, Settings};
 use crate::exit::Exit;
 use crate::failure::{Failure, Result};
 use crate::output::Output;
+use crate::remote::RemoteStore;
 
 /// What others read while this process holds a store.
 pub const PROGRAM: &str = "surefoot";
@@ -42,13 +43,25 @@ impl Session {
         (name != "memory:").then(|| PathBuf::from(name))
     }
 
-    /// Opens the store to read it, whoever owns it.
+    /// Opens the store to read it, whoever owns it: the file, or the server that is named.
     pub fn reader(&self) -> Result<Arc<dyn Store>> {
+        if let Some(client) = self.client()? {
+            return Ok(Arc::new(RemoteStore::new(client)));
+        }
         let Some(path) = self.store_path() else { return Ok(Arc::new(MemoryStore::new())) };
         if !path.exists() {
             return Err(no_store(&path));
         }
         Ok(Arc::new(SqliteStore::open(&path, Mode::Client)?))
+    }
+
+    /// Returns the server that commands talk to, if one is named.
+    pub fn client(&self) -> Result<Option<surefoot_client::Client>> {
+        if self.settings.server_url.is_empty() {
+            return Ok(None);
+        }
+        let token = self.variables.get("SUREFOOT_TOKEN").cloned();
+        Ok(Some(surefoot_client::Client::new(&self.settings.server_url, token)?))
     }
 
     /// Opens an engine that owns the store.

@@ -18,6 +18,7 @@ pub mod plan;
 pub mod queue;
 pub mod retry;
 pub mod run;
+pub mod schedule;
 pub mod schema;
 pub mod simulate;
 pub mod source;

@@ -14,6 +14,7 @@ use crate::definition::{
 };
 use crate::expr::{Budget, EvalError, Expr, Template};
 use crate::ids::Digest;
+use crate::schedule::{Policy, When};
 use crate::schema::Schema;
 use crate::time::Duration;
 
@@ -39,6 +40,7 @@ pub struct Plan {
     pub priority: i32,
     pub labels: BTreeMap<String, String>,
     pub retention: Option<Retention>,
+    pub triggers: Vec<TriggerPlan>,
     pub output: Option<Template>,
     pub nodes: Vec<TaskPlan>,
     pub composites: Vec<CompositePlan>,
@@ -46,6 +48,17 @@ pub struct Plan {
     pub on_failure: Option<CompositeId>,
     /// Runs at the end, whatever the outcome. Notifications are tasks of it.
     pub finally: Option<CompositeId>,
+}
+
+/// What starts a run by itself.
+#[derive(Clone, Debug)]
+pub enum TriggerPlan {
+    /// The clock.
+    Schedule { when: When, policy: Policy, input: Option<Template> },
+    /// A request to `/hooks/PATH`, signed with a secret.
+    Webhook { path: String, secret: Option<String>, input: Option<Template> },
+    /// A CloudEvent.
+    Event { kind: String, source: Option<String>, condition: Option<Expr>, input: Option<Template> },
 }
 
 #[derive(Debug)]
@@ -248,6 +261,18 @@ impl Plan {
         let value = key.eval(&scope, &Budget::default()).map_err(|it| it.error)?;
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         Ok(Some(format!("{}/{value}", self.workflow)))
+    }
+
+    /// Returns what the expressions of `triggers` see: `event`, and the variables that can be told
+    /// before there is a run.
+    pub fn trigger_scope(&self, event: Value) -> BTreeMap<String, Value> {
+        let vars = self.composites.first().map_or(&[][..], |root| &root.vars);
+        let nothing = BTreeMap::new();
+        let known = vars.iter().filter_map(|(name, template)| {
+            Some((name.clone(), template.eval(&nothing, &Budget::default()).ok()?))
+        });
+        let vars = Value::Object(known.collect());
+        BTreeMap::from([("event".to_owned(), event), ("vars".to_owned(), vars)])
     }
 
     /// Returns the names of all handlers (kinds that are not built in) that the plan uses.

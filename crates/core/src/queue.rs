@@ -5,8 +5,12 @@
 //! of waiting, so everything ages at the same speed and nothing starves. Entries of one key are
 //! spaced out (start-time fair queueing, Goyal et al., SIGCOMM 1996), so that a key with a thousand
 //! entries leaves places between them to the others.
+//!
+//! There is one line for what this process executes, and one for each kind that workers elsewhere
+//! execute: a line that nobody serves holds up no other. Limits, rates and fairness count over all
+//! lines together; the slots of this process are for its own line only.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::definition::Rate;
 use crate::time::Millis;
@@ -15,6 +19,8 @@ use crate::time::Millis;
 pub const PRIORITY_STEP_MS: i64 = 60_000;
 /// How far apart entries of one key are placed.
 pub const FAIR_STEP_MS: i64 = 1_000;
+/// Places of fairness keys that are kept without looking which of them still wait.
+const RANKS_MIN: usize = 1_024;
 
 /// What one attempt asks for. `T` names the attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +32,8 @@ pub struct Request<T> {
     pub fairness: u64,
     /// A limit of the definition, and the key that it counts by.
     pub key: Option<(String, Limit)>,
+    /// Whether a worker elsewhere executes it: then it takes none of the slots here.
+    pub remote: bool,
 }
 
 /// How much of something may go on.
@@ -44,11 +52,34 @@ pub struct Queue<T> {
     used: u32,
     kinds: HashMap<String, Usage>,
     keys: HashMap<String, Usage>,
-    waiting: BTreeMap<(i64, u64), Request<T>>,
+    waiting: Line<T>,
+    /// Lines of kinds that workers elsewhere execute; none is empty.
+    remote: BTreeMap<String, Line<T>>,
     last_rank: HashMap<u64, i64>,
     sequence: u64,
     /// Whether any rate was ever set: most queues have none, and need not be looked through.
     has_rates: bool,
+}
+
+type Line<T> = BTreeMap<Place, Waiting<T>>;
+
+/// Where a request stands in line: its rank, and who came first of equals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place(i64, u64);
+
+#[derive(Debug)]
+struct Waiting<T> {
+    request: Request<T>,
+    since: Millis,
+}
+
+/// Who waits for workers elsewhere, of one kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backlog<'a> {
+    pub kind: &'a str,
+    pub waiting: usize,
+    /// Since when the oldest waits.
+    pub since: Millis,
 }
 
 /// A slot that was given out; give it back with [`Queue::release`].
@@ -56,6 +87,7 @@ pub struct Queue<T> {
 pub struct Slot {
     kind: String,
     key: Option<String>,
+    remote: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -107,53 +139,108 @@ impl<T: Clone> Queue<T> {
             kinds,
             keys: HashMap::new(),
             waiting: BTreeMap::new(),
+            remote: BTreeMap::new(),
             last_rank: HashMap::new(),
             sequence: 0,
         }
     }
 
-    /// Gives a slot right away, unless somebody waits who could use it.
+    /// Gives a slot right away, unless somebody waits who could use it. What is executed elsewhere
+    /// has to wait for a worker to ask.
     pub fn try_take(&mut self, request: &Request<T>, now: Millis) -> Option<Slot> {
         let free = self.slots.saturating_sub(self.used) as usize;
-        if free <= self.waiting.len() || !self.allows(request, now) {
+        if request.remote || free <= self.waiting.len() || !self.allows(request, now) {
             return None;
         }
         Some(self.take(request, now))
     }
 
-    /// Puts a request in line.
-    pub fn push(&mut self, request: Request<T>, now: Millis) {
+    /// Puts a request in line. The place is for [`Queue::remove`].
+    pub fn push(&mut self, request: Request<T>, now: Millis) -> Place {
         let asked = now as i64 - i64::from(request.priority) * PRIORITY_STEP_MS;
         let last = self.last_rank.get(&request.fairness);
         let rank = last.map_or(asked, |it| asked.max(it + FAIR_STEP_MS));
         self.last_rank.insert(request.fairness, rank);
         self.sequence += 1;
-        self.waiting.insert((rank, self.sequence), request);
+        let place = Place(rank, self.sequence);
+        let line = match request.remote {
+            true => self.remote.entry(request.kind.clone()).or_default(),
+            false => &mut self.waiting,
+        };
+        line.insert(place, Waiting { request, since: now });
+        place
     }
 
-    /// Takes the first request out of the line that may start now, with its slot.
+    /// Takes the first request out of the line that may start here now, with its slot.
     pub fn pop(&mut self, now: Millis) -> Option<(Request<T>, Slot)> {
         if self.used >= self.slots {
             return None;
         }
-        let place = self.waiting.iter().find(|(_, it)| self.allows(it, now)).map(|(it, _)| *it)?;
-        let request = self.waiting.remove(&place)?;
-        if self.waiting.is_empty() {
-            self.last_rank.clear();
-        }
-        let slot = self.take(&request, now);
-        Some((request, slot))
+        let place = self.first(&self.waiting, now)?;
+        let request = self.waiting.remove(&place)?.request;
+        Some(self.granted(request, now))
     }
 
-    /// Removes requests that no longer want a slot.
-    pub fn retain(&mut self, keep: impl Fn(&T) -> bool) {
-        self.waiting.retain(|_, it| keep(&it.item));
+    /// Takes the first request that may start now out of the lines that somebody serves.
+    pub fn pop_remote(
+        &mut self,
+        now: Millis,
+        is_served: impl Fn(&str) -> bool,
+    ) -> Option<(Request<T>, Slot)> {
+        let lines = self.remote.iter().filter(|(kind, _)| is_served(kind));
+        let open = lines.filter(|(kind, _)| self.kinds.get(*kind).is_none_or(|it| it.allows(now)));
+        let firsts = open.filter_map(|(kind, line)| Some((self.first(line, now)?, kind)));
+        let (place, kind) = firsts.min().map(|(place, kind)| (place, kind.clone()))?;
+        let request = self.leave(&kind, place)?;
+        Some(self.granted(request, now))
+    }
+
+    /// Takes a request that no longer wants a slot out of its line.
+    pub fn remove(&mut self, kind: &str, place: Place) {
+        if self.waiting.remove(&place).is_none() {
+            self.leave(kind, place);
+        }
+        self.forget_ranks();
+    }
+
+    fn leave(&mut self, kind: &str, place: Place) -> Option<Request<T>> {
+        let line = self.remote.get_mut(kind)?;
+        let left = line.remove(&place);
+        if line.is_empty() {
+            self.remote.remove(kind);
+        }
+        left.map(|it| it.request)
+    }
+
+    fn first(&self, line: &Line<T>, now: Millis) -> Option<Place> {
+        line.iter().find(|(_, it)| self.allows(&it.request, now)).map(|(place, _)| *place)
+    }
+
+    fn granted(&mut self, request: Request<T>, now: Millis) -> (Request<T>, Slot) {
+        self.forget_ranks();
+        let slot = self.take(&request, now);
+        (request, slot)
+    }
+
+    /// Where nobody waits, everybody's turn begins anew; and where some wait for ever, keys that
+    /// do not wait are not kept for ever.
+    fn forget_ranks(&mut self) {
+        let waiting = self.waiting.len() + self.waiting_elsewhere();
+        if waiting == 0 {
+            self.last_rank.clear();
+        } else if self.last_rank.len() > 2 * waiting + RANKS_MIN {
+            let all = self.waiting.values().chain(self.remote.values().flat_map(BTreeMap::values));
+            let keys: HashSet<u64> = all.map(|it| it.request.fairness).collect();
+            self.last_rank.retain(|key, _| keys.contains(key));
+        }
     }
 
     /// Gives a slot back.
     pub fn release(&mut self, slot: Slot) {
-        self.used = self.used.saturating_sub(1);
-        for usage in [self.kinds.get_mut(&slot.kind)].into_iter().flatten() {
+        if !slot.remote {
+            self.used = self.used.saturating_sub(1);
+        }
+        if let Some(usage) = self.kinds.get_mut(&slot.kind) {
             usage.used = usage.used.saturating_sub(1);
         }
         let Some(key) = slot.key else { return };
@@ -165,12 +252,12 @@ impl<T: Clone> Queue<T> {
         }
     }
 
-    /// Returns when a rate will let somebody start who waits now.
+    /// Returns when a rate will let somebody start here who waits now.
     pub fn next_start(&self) -> Option<Millis> {
         if !self.has_rates {
             return None;
         }
-        let rates = self.waiting.values().flat_map(|it| {
+        let rates = self.waiting.values().map(|it| &it.request).flat_map(|it| {
             let kind = self.kinds.get(&it.kind);
             let key = it.key.as_ref().and_then(|(key, _)| self.keys.get(key));
             [kind, key].into_iter().flatten().filter_map(Usage::next_start)
@@ -178,8 +265,27 @@ impl<T: Clone> Queue<T> {
         rates.max().filter(|_| self.used < self.slots)
     }
 
+    /// How many wait for a slot of this process.
     pub fn waiting(&self) -> usize {
         self.waiting.len()
+    }
+
+    /// Returns who waits for workers elsewhere. Looks through all of them.
+    pub fn backlog(&self) -> impl Iterator<Item = Backlog<'_>> {
+        self.remote.iter().map(|(kind, line)| {
+            let since = line.values().map(|it| it.since).min().unwrap_or_default();
+            Backlog { kind, waiting: line.len(), since }
+        })
+    }
+
+    /// How many wait for workers elsewhere.
+    pub fn waiting_elsewhere(&self) -> usize {
+        self.remote.values().map(BTreeMap::len).sum()
+    }
+
+    /// Whether anybody waits for a worker elsewhere.
+    pub fn has_backlog(&self) -> bool {
+        !self.remote.is_empty()
     }
 
     pub fn used(&self) -> u32 {
@@ -196,7 +302,7 @@ impl<T: Clone> Queue<T> {
     }
 
     fn take(&mut self, request: &Request<T>, now: Millis) -> Slot {
-        self.used += 1;
+        self.used += u32::from(!request.remote);
         if let Some(usage) = self.kinds.get_mut(&request.kind) {
             usage.take(now);
         }
@@ -207,7 +313,7 @@ impl<T: Clone> Queue<T> {
             usage.take(now);
             key.clone()
         });
-        Slot { kind: request.kind.clone(), key }
+        Slot { kind: request.kind.clone(), key, remote: request.remote }
     }
 }
 
@@ -217,7 +323,12 @@ mod tests {
     use crate::time::Duration;
 
     fn request(item: u32) -> Request<u32> {
-        Request { item, kind: "work".to_owned(), priority: 0, fairness: u64::from(item), key: None }
+        let kind = "work".to_owned();
+        Request { item, kind, priority: 0, fairness: u64::from(item), key: None, remote: false }
+    }
+
+    fn remote(item: u32, kind: &str) -> Request<u32> {
+        Request { kind: kind.to_owned(), remote: true, ..request(item) }
     }
 
     fn drain(queue: &mut Queue<u32>, now: Millis) -> Vec<u32> {
@@ -277,5 +388,54 @@ mod tests {
         assert_eq!((slots.len(), queue.used(), queue.waiting()), (2, 2, 3));
         slots.into_iter().for_each(|(_, slot)| queue.release(slot));
         assert_eq!(drain(&mut queue, 0).len(), 2);
+    }
+
+    #[test]
+    fn work_for_elsewhere_takes_no_slot_and_waits_for_who_serves_it() {
+        let mut queue = Queue::new(1, []);
+        assert_eq!(queue.try_take(&remote(1, "gpu"), 0), None, "nobody has asked for it");
+        queue.push(remote(1, "gpu"), 0);
+        queue.push(remote(2, "cpu"), 1);
+        queue.push(Request { priority: 1, ..remote(3, "cpu") }, 2);
+        queue.push(request(4), 3);
+        assert_eq!(drain(&mut queue, 3), [4], "the line here is not held up");
+        let mut pop =
+            |kinds: &[&str]| queue.pop_remote(3, |it| kinds.contains(&it)).map(|(it, _)| it.item);
+        assert_eq!(pop(&["disk"]), None);
+        assert_eq!(pop(&["cpu", "gpu"]), Some(3), "priority over lines");
+        assert_eq!(pop(&["cpu", "gpu"]), Some(1), "age over lines");
+        assert_eq!(pop(&["gpu"]), None);
+        assert_eq!(pop(&["cpu"]), Some(2));
+        assert!(!queue.has_backlog());
+    }
+
+    #[test]
+    fn a_limit_counts_over_here_and_elsewhere() {
+        let limit = Limit { at_once: Some(1), rate: None };
+        let key = Some(("shared".to_owned(), limit));
+        let mut queue = Queue::new(10, []);
+        queue.push(Request { key: key.clone(), ..remote(1, "gpu") }, 0);
+        queue.push(Request { key, ..request(2) }, 1);
+        let (_, slot) = queue.pop_remote(1, |_| true).expect("the key is free");
+        assert_eq!(drain(&mut queue, 1), [0_u32; 0], "the key is taken elsewhere");
+        assert_eq!(queue.used(), 0);
+        queue.release(slot);
+        assert_eq!(drain(&mut queue, 1), [2]);
+        assert_eq!(queue.used(), 1);
+    }
+
+    #[test]
+    fn fairness_holds_elsewhere_and_who_left_is_passed_over() {
+        let mut queue = Queue::new(10, []);
+        let mut places = Vec::new();
+        for item in 0..3 {
+            places.push(queue.push(Request { fairness: 1, ..remote(item, "gpu") }, 0));
+        }
+        queue.push(Request { fairness: 2, ..remote(9, "gpu") }, 1);
+        queue.remove("gpu", places[1]);
+        let backlog: Vec<_> = queue.backlog().collect();
+        assert_eq!(backlog, [Backlog { kind: "gpu", waiting: 3, since: 0 }]);
+        let all = std::iter::from_fn(|| queue.pop_remote(1, |_| true).map(|it| it.0.item));
+        assert_eq!(all.collect::<Vec<_>>(), [0, 9, 2]);
     }
 }

@@ -11,7 +11,7 @@ use surefoot_core::ids::{Digest, RunId};
 use surefoot_core::time::Millis;
 
 use crate::row::*;
-use crate::{Error, Loaded, Pending, Result, Store};
+use crate::{Error, Item, ItemConflict, ItemWrite, Loaded, Pending, Result, Store};
 
 const LOCATION: &str = "fault injection";
 
@@ -229,6 +229,14 @@ impl<S: Store> Store for FaultStore<S> {
         self.around(self.inner.records(run, from, limit)).await
     }
 
+    async fn journal(&self, after: i64, limit: u32) -> Result<Vec<JournalEntry>> {
+        self.around(self.inner.journal(after, limit)).await
+    }
+
+    async fn journal_end(&self) -> Result<i64> {
+        self.around(self.inner.journal_end()).await
+    }
+
     async fn run(&self, run: RunId) -> Result<Option<RunRow>> {
         self.around(self.inner.run(run)).await
     }
@@ -273,6 +281,14 @@ impl<S: Store> Store for FaultStore<S> {
         self.around(self.inner.logs(run, filter)).await
     }
 
+    async fn all_logs(&self, after: i64, limit: u32) -> Result<Vec<StoredLog>> {
+        self.around(self.inner.all_logs(after, limit)).await
+    }
+
+    async fn logs_end(&self) -> Result<i64> {
+        self.around(self.inner.logs_end()).await
+    }
+
     fn append_logs(&self, owner: Owner, lines: Vec<LogLine>) -> Pending<()> {
         self.hand_over(false, || self.inner.append_logs(owner, lines))
     }
@@ -291,6 +307,21 @@ impl<S: Store> Store for FaultStore<S> {
 
     async fn answered(&self, entry: i64) -> Result<Option<String>> {
         self.around(self.inner.answered(entry)).await
+    }
+
+    async fn item(&self, collection: &str, key: &str) -> Result<Option<Item>> {
+        self.around(self.inner.item(collection, key)).await
+    }
+
+    async fn items(&self, collection: &str, after: Option<&str>, limit: u32) -> Result<Vec<Item>> {
+        self.around(self.inner.items(collection, after, limit)).await
+    }
+
+    async fn write_items(
+        &self,
+        writes: Vec<ItemWrite>,
+    ) -> Result<std::result::Result<Vec<u64>, ItemConflict>> {
+        self.around(self.inner.write_items(writes)).await
     }
 
     async fn info(&self) -> Result<StoreInfo> {

@@ -6,12 +6,17 @@
 
 pub mod conformance;
 pub mod fault;
+mod item;
 mod memory;
 mod row;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod store;
 
+pub use item::{
+    COLLECTION_BYTES_MAX, Expect, ITEM_BYTES_MAX, ITEM_WRITES_BYTES_MAX, ITEM_WRITES_MAX, Item,
+    ItemConflict, ItemWrite, KEY_BYTES_MAX,
+};
 pub use memory::MemoryStore;
 pub use row::*;
 #[cfg(feature = "sqlite")]

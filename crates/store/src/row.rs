@@ -147,6 +147,19 @@ pub enum Outcome {
     },
 }
 
+/// Bytes of records after which a page of the journal ends early.
+pub const JOURNAL_PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// A record with its place in the order of all records, for following.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalEntry {
+    pub position: i64,
+    pub run: RunId,
+    /// Its number within the run, from 0.
+    pub seq: u64,
+    pub record: Vec<u8>,
+}
+
 /// A line that a task wrote.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogLine {
@@ -160,7 +173,7 @@ pub struct LogLine {
     pub text: String,
 }
 
-/// A log line with its position, for following.
+/// A log line with its position among all lines, for following.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredLog {
     pub position: i64,

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use surefoot_core::ids::{Digest, RunId};
 use surefoot_core::time::Millis;
 
+use crate::item::{Item, ItemConflict, ItemWrite};
 use crate::row::*;
 
 pub type Result<T> = std::result::Result<T, Error>;
@@ -34,6 +35,9 @@ pub enum Error {
     /// The file is not a Surefoot store, or one from a newer version.
     #[error("{location} cannot be opened: {reason}")]
     Unusable { location: String, reason: String, hint: String },
+    /// A request is beyond a limit. Nothing was done.
+    #[error("{what} is {actual} and may be at most {limit}")]
+    TooLarge { what: String, actual: usize, limit: usize },
     /// What is stored contradicts itself.
     #[error("{location} is damaged: {reason}")]
     Damaged { location: String, reason: String },
@@ -59,6 +63,15 @@ pub trait Store: Send + Sync {
 
     /// Returns the records from `from` on, oldest first, at most `limit`, snapshots ignored.
     async fn records(&self, run: RunId, from: u64, limit: u32) -> Result<Vec<Vec<u8>>>;
+
+    /// Returns the records of all runs after a position, in the order in which they became durable,
+    /// at most `limit`; fewer if they are large, and none only at the end. Positions ascend, and
+    /// none is given twice. Nothing is ever put before what has been read: a reader that goes on
+    /// from its last position misses nothing but what `gc` removed.
+    async fn journal(&self, after: i64, limit: u32) -> Result<Vec<JournalEntry>>;
+
+    /// Returns the newest position that was ever given; 0 if none was.
+    async fn journal_end(&self) -> Result<i64>;
 
     async fn run(&self, run: RunId) -> Result<Option<RunRow>>;
 
@@ -87,6 +100,10 @@ pub trait Store: Send + Sync {
     async fn payload(&self, hash: Digest) -> Result<Option<Vec<u8>>>;
 
     async fn logs(&self, run: RunId, filter: &LogFilter) -> Result<Vec<StoredLog>>;
+    /// Returns log lines of all runs after a position, at most `limit`. Positions are as in
+    /// [`Store::journal`].
+    async fn all_logs(&self, after: i64, limit: u32) -> Result<Vec<StoredLog>>;
+    async fn logs_end(&self) -> Result<i64>;
     /// Keeps log lines apart from a decision. They are ordered with the batches.
     fn append_logs(&self, owner: Owner, lines: Vec<LogLine>) -> Pending<()>;
 
@@ -99,6 +116,17 @@ pub trait Store: Send + Sync {
     async fn answer(&self, owner: Owner, entries: Vec<(i64, String)>) -> Result<()>;
     /// Returns the answer once there is one.
     async fn answered(&self, entry: i64) -> Result<Option<String>>;
+
+    async fn item(&self, collection: &str, key: &str) -> Result<Option<Item>>;
+    /// Returns the items of a collection after a key, ascending by the bytes of their keys.
+    async fn items(&self, collection: &str, after: Option<&str>, limit: u32) -> Result<Vec<Item>>;
+    /// Carries out all writes in their order, or none: then the first whose expectation does not
+    /// hold is named. Returns the new revisions, 0 for what was removed. When this returns, they
+    /// survive a crash of machine and process. Needs no owner: revisions guard items.
+    async fn write_items(
+        &self,
+        writes: Vec<ItemWrite>,
+    ) -> Result<std::result::Result<Vec<u64>, ItemConflict>>;
 
     async fn info(&self) -> Result<StoreInfo>;
     /// Checks everything that can be checked: the file, the checksums of records and payloads,

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use surefoot_core::ids::Digest;
 use surefoot_store::conformance::{begin, ended, row, run_id};
-use surefoot_store::{Append, Loaded, Mode, RunRow, SqliteStore, Store};
+use surefoot_store::{Append, Expect, Item, ItemWrite, Loaded, Mode, RunRow, SqliteStore, Store};
 
 const ROUNDS: u64 = 150;
 const RUNS: u64 = 40;
@@ -19,6 +19,7 @@ const PAGE: usize = 4_096;
 struct Truth {
     runs: Vec<(Loaded, Option<RunRow>)>,
     payload: Option<Vec<u8>>,
+    items: Vec<Item>,
 }
 
 fn open(path: &Path) -> surefoot_store::Result<SqliteStore> {
@@ -51,8 +52,11 @@ async fn fill(path: &Path) -> Truth {
         let run = run_id(number);
         runs.push((store.load(run).await.unwrap(), store.run(run).await.unwrap()));
     }
+    let put = |it| ItemWrite::put("things", &format!("{it:02}"), Expect::Absent, vec![it; 300]);
+    store.write_items((0..RUNS as u8).map(put).collect()).await.unwrap().unwrap();
+    let items = store.items("things", None, 100).await.unwrap();
     store.close().await.unwrap();
-    Truth { runs, payload: Some(body) }
+    Truth { runs, payload: Some(body), items }
 }
 
 /// Returns what was found: at opening, by `verify`, or by a read; nothing if there was no harm.
@@ -85,6 +89,12 @@ async fn examine(path: &Path, truth: &Truth) -> Option<String> {
         && answer != truth.payload
     {
         assert!(found.is_some() && answer.is_none(), "the payload is wrong");
+    }
+    if let Ok(answer) = store.items("things", None, 100).await
+        && answer != truth.items
+    {
+        assert!(found.is_some(), "items are lost, and nothing was found");
+        assert!(answer.iter().all(|it| truth.items.contains(it)), "an item is wrong: {found:?}");
     }
     // Closing may fail or not; either way there is no panic.
     drop(store.close().await);

@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use surefoot_store::conformance::{begin, row, run_id};
-use surefoot_store::{Append, Mode, Outcome, SqliteStore, Store};
+use surefoot_store::{Append, Expect, Item, ItemWrite, Mode, Outcome, SqliteStore, Store};
 
 const CHILD: &str = "SUREFOOT_TEST_KILL_PATH";
 const ROUNDS: u64 = 20;
@@ -25,6 +25,18 @@ fn open(path: &Path) -> SqliteStore {
 
 fn record(run: u64, seq: u64) -> Vec<u8> {
     format!("{run} {seq} {}", "x".repeat((run * 31 + seq * 7) as usize % 3_000)).into_bytes()
+}
+
+/// Two items that are always written together.
+fn items(run: u64, seq: u64) -> Vec<ItemWrite> {
+    let put = |name: &str| {
+        ItemWrite::put("kill", &format!("{name} {run}"), Expect::Anything, record(run, seq))
+    };
+    vec![put("one"), put("two")]
+}
+
+async fn item(store: &SqliteStore, name: &str, run: u64) -> Option<Item> {
+    store.item("kill", &format!("{name} {run}")).await.unwrap()
 }
 
 #[tokio::test]
@@ -45,6 +57,7 @@ async fn child_appends_until_it_is_killed() {
                     };
                     let outcomes = store.append(owner, vec![append]).await.unwrap();
                     assert_eq!(outcomes, [Outcome::Applied]);
+                    store.write_items(items(run, seq)).await.unwrap().unwrap();
                     let mut stdout = std::io::stdout().lock();
                     writeln!(stdout, "acked {run} {seq}").unwrap();
                     stdout.flush().unwrap();
@@ -105,6 +118,20 @@ async fn a_killed_process_loses_nothing_that_was_answered() {
         let acked = round(&path, answers);
         let store = open(&path);
         assert_eq!(store.verify().await.unwrap(), [], "round {number}");
+        for run in 0..RUNS {
+            let (one, two) = (item(&store, "one", run).await, item(&store, "two", run).await);
+            let newest = acked.get(&run).copied();
+            assert!(one.is_some() || newest.is_none(), "round {number}: run {run} lost its items");
+            let parts = |it: Item| (it.revision, it.body);
+            assert_eq!(one.clone().map(parts), two.map(parts), "round {number}: half a write");
+            if let Some((newest, item)) = newest.zip(one) {
+                let written = (newest..=newest + 1).map(|seq| record(run, seq));
+                assert!(
+                    written.into_iter().any(|it| it == item.body),
+                    "round {number}: item {run}"
+                );
+            }
+        }
         for (run, newest) in acked {
             let records = store.load(run_id(run)).await.unwrap().records;
             assert!(records.len() as u64 > newest, "round {number}: run {run} lost {newest}");

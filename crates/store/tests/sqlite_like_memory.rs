@@ -18,6 +18,8 @@ enum Call {
     Answer(i64),
     Define(u8, u8),
     Gc(u64, u32),
+    /// Key, what is expected, and the body or nothing.
+    Items(Vec<(u8, Expect, Option<u8>)>),
     /// Closes and opens again; nothing for memory.
     Reopen,
 }
@@ -48,6 +50,10 @@ fn extra() -> impl Strategy<Value = Extra> {
     ]
 }
 
+fn expect() -> impl Strategy<Value = Expect> {
+    prop_oneof![Just(Expect::Anything), Just(Expect::Absent), (0..4u64).prop_map(Expect::Revision),]
+}
+
 fn call() -> impl Strategy<Value = Call> {
     prop_oneof![
         1 => Just(Call::Claim),
@@ -57,6 +63,8 @@ fn call() -> impl Strategy<Value = Call> {
         1 => (1..4i64).prop_map(Call::Answer),
         1 => (0..3u8, 0..3u8).prop_map(|(version, source)| Call::Define(version, source)),
         1 => (0..9u64, 0..3u32).prop_map(|(before, limit)| Call::Gc(before, limit)),
+        3 => prop::collection::vec((0..3u8, expect(), prop::option::of(0..9u8)), 0..4)
+            .prop_map(Call::Items),
         1 => Just(Call::Reopen),
     ]
 }
@@ -136,6 +144,15 @@ async fn carry_out(store: &dyn Store, owner: &mut Owner, call: &Call) -> String 
             let collected = store.gc(&retention).await.unwrap();
             format!("{:?}", Collected { bytes_freed: 0, ..collected })
         }
+        Call::Items(parts) => {
+            let write = |(key, expect, body): &(u8, Expect, Option<u8>)| ItemWrite {
+                collection: "things".to_owned(),
+                key: key.to_string(),
+                expect: *expect,
+                body: body.map(|it| vec![it]),
+            };
+            format!("{:?}", store.write_items(parts.iter().map(write).collect()).await)
+        }
         Call::Reopen => String::new(),
     }
 }
@@ -148,13 +165,16 @@ async fn everything(store: &dyn Store) -> String {
     for run in (0..RUNS).map(run_id) {
         text += &format!("{:?}\n", store.load(run).await.unwrap());
         text += &format!("{:?}\n", store.records(run, 1, 2).await.unwrap());
-        let lines = store.logs(run, &logs).await.unwrap();
-        text += &format!("{:?}\n", lines.iter().map(|it| &it.line).collect::<Vec<_>>());
+        text += &format!("{:?}\n", store.logs(run, &logs).await.unwrap());
     }
     text += &format!("{:?}\n", store.runs(&filter).await.unwrap());
     text += &format!("{:?}\n", store.active(0, None, 100).await.unwrap());
     text += &format!("{:?}\n", store.due(0, 5, 100).await.unwrap());
     text += &format!("{:?}\n", store.next_wake(0, 2).await.unwrap());
+    text += &format!("{:?}\n", store.journal(0, 100).await.unwrap());
+    text += &format!("{:?}\n", store.all_logs(1, 100).await.unwrap());
+    text += &format!("{:?}\n", (store.journal_end().await, store.logs_end().await));
+    text += &format!("{:?}\n", store.items("things", None, 100).await.unwrap());
     text += &format!("{:?}\n", store.definitions(None).await.unwrap());
     text += &format!("{:?}\n", store.inbox(0, 100).await.unwrap());
     for entry in 1..4 {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 use surefoot_store::conformance::{begin, ended, row, run_id};
-use surefoot_store::{Error, Mode, Result, SqliteStore, Store};
+use surefoot_store::{Append, Error, Expect, ItemWrite, LogLine, Mode, Result, SqliteStore, Store};
 
 fn owner() -> Mode {
     Mode::Owner { program: "first".to_owned() }
@@ -95,6 +95,53 @@ async fn what_is_no_store_is_refused_and_left_alone() {
     check(sql("PRAGMA application_id = 7"), "another program").await;
     check(sql("PRAGMA user_version = 999"), "a newer version of surefoot made its schema 999")
         .await;
+}
+
+/// Takes away what schema 2 has added. The text of released schemas is frozen by a test, so this
+/// is what a program of schema 1 has left.
+fn back_to_schema_1(path: &Path) {
+    let connection = Connection::open(path).unwrap();
+    connection
+        .execute_batch(
+            "DROP TABLE items; DROP TABLE logs_floor;
+             DELETE FROM migrations WHERE version = 2; PRAGMA user_version = 1;",
+        )
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_store_of_schema_1_is_brought_forward() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store.db");
+    filled(&path).await;
+    let store = SqliteStore::open(&path, owner()).unwrap();
+    let held = store.claim(0).await.unwrap();
+    let line = LogLine {
+        run: run_id(2),
+        task: "pay".to_owned(),
+        attempt: 1,
+        at: 5,
+        stream: "info".to_owned(),
+        text: "kept".to_owned(),
+    };
+    store.append_logs(held, vec![line.clone()]).await.unwrap();
+    let journal = store.journal(0, 10).await.unwrap();
+    store.close().await.unwrap();
+    back_to_schema_1(&path);
+    let client = error(SqliteStore::open(&path, Mode::Client));
+    assert!(client.to_string().contains("its schema is 1, this program needs 2"), "{client}");
+
+    let store = SqliteStore::open(&path, owner()).unwrap();
+    assert_eq!(store.info().await.unwrap().schema_version, 2);
+    assert_eq!(store.verify().await.unwrap(), []);
+    assert_eq!(store.journal(0, 10).await.unwrap(), journal);
+    assert_eq!(store.all_logs(0, 10).await.unwrap()[0].line, line);
+    assert_eq!(store.logs_end().await.unwrap(), 1);
+    let put = ItemWrite::put("things", "a", Expect::Absent, b"body".to_vec());
+    assert_eq!(store.write_items(vec![put]).await.unwrap(), Ok(vec![1]));
+    let held = store.claim(0).await.unwrap();
+    store.append(held, vec![Append::record(run_id(2), 1, vec![])]).await.unwrap();
+    assert_eq!(store.verify().await.unwrap(), []);
 }
 
 #[tokio::test]

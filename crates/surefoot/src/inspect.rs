@@ -94,7 +94,19 @@ pub async fn records(
     }
 }
 
-async fn decode(
+/// Returns at most `limit` records of a run, from number `from` on.
+pub async fn page(
+    store: &dyn Store,
+    run: RunId,
+    from: u64,
+    limit: u32,
+) -> Result<Vec<Record>, InspectError> {
+    let raw = store.records(run, from, limit).await?;
+    decode(store, run, raw).await
+}
+
+/// Reads records as they are kept, with the values that are kept apart from them.
+pub async fn decode(
     store: &dyn Store,
     run: RunId,
     raw: Vec<Vec<u8>>,

@@ -32,14 +32,18 @@ mod engine;
 mod handler;
 pub mod inspect;
 pub mod kinds;
+pub mod schedules;
 mod secrets;
 pub mod testkit;
+pub mod triggers;
 
 pub use clock::{Clock, SystemClock, VirtualClock};
 pub use config::{Config, KindLimit, SecretsConfig};
 pub use engine::{
-    CommandError, DeployError, Deployed, Engine, EngineBuilder, ForkRequest, Inbox, OpenError,
-    RunHandle, RunOutcome, StartError, StartRequest, Statistics, Update,
+    Alive, Beat, Capability, CommandError, DeployError, Deployed, Engine, EngineBuilder,
+    ForkRequest, Inbox, Lease, LeaseError, LeaseInfo, Observation, Observer, OpenError,
+    RemoteConfig, RunHandle, RunOutcome, Settled, StartError, StartRequest, Statistics, TakeError,
+    TakeRequest, Taken, Update,
 };
 pub use kinds::{Context, Kind, TaskError};
 pub use surefoot_core as core;

@@ -3,7 +3,9 @@
 
 mod author;
 mod runs;
+mod serve;
 mod things;
+mod worker;
 
 use anstream::ColorChoice;
 use clap::builder::styling::Styles;
@@ -12,7 +14,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use crate::demo::Demo;
 pub use author::*;
 pub use runs::*;
+pub use serve::*;
 pub use things::*;
+pub use worker::*;
 
 const STYLES: Styles = Styles::styled()
     .header(crate::output::style::HEADING)
@@ -67,6 +71,10 @@ pub struct Global {
     /// The store: a file that keeps runs, or `memory:`.
     #[arg(long, global = true, value_name = "PATH")]
     pub store: Option<String>,
+    /// A server, such as http://127.0.0.1:7070: commands talk to it instead of to the store. The
+    /// token is taken from SUREFOOT_TOKEN.
+    #[arg(long, global = true, value_name = "URL")]
+    pub server: Option<String>,
     /// A `[profile.NAME]` of the configuration.
     #[arg(long, global = true, value_name = "NAME")]
     pub profile: Option<String>,
@@ -126,6 +134,11 @@ pub enum Command {
     Graph(Graph),
     Convert(Convert),
     Demo(Demo),
+    // Serve.
+    Dev(Dev),
+    Server(Server),
+    Deploy(Deploy),
+    Worker(Worker),
     // Runs.
     Start(Start),
     #[command(visible_alias = "list")]
@@ -151,6 +164,7 @@ pub enum Command {
     // Things.
     Task(Task),
     Store(Store),
+    Token(Token),
     Config(Config),
     Bench(Bench),
     Completions(Completions),

@@ -104,7 +104,7 @@ pub enum ConfigAction {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  surefoot bench W1 W2 --concurrency 1 --concurrency 256")]
 pub struct Bench {
-    /// W1 (one step) to W6 (a million waiting runs), V1 (checks); all of them by default.
+    /// W1 (one step) to W6 (a million waiting runs), R1 (a worker in another process), V1 (checks); all of them by default.
     pub workloads: Vec<Workload>,
     /// Runs at a time, a row for each. 1, 16 and 256 by default.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
@@ -118,6 +118,43 @@ pub struct Bench {
     /// One line of JSON for each row; as `-o jsonl`.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Tokens: who may call a server.
+///
+/// With --server the server makes them; without, the project's own store does.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  surefoot token create ada --role operator --group finance")]
+pub struct Token {
+    #[command(subcommand)]
+    pub action: TokenAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum TokenAction {
+    /// Makes a token. Its text is shown this once.
+    Create {
+        name: String,
+        /// viewer, operator, deployer, admin or worker.
+        #[arg(long)]
+        role: String,
+        /// Only workflows whose id begins with it and a dot; `default` is those without a dot.
+        #[arg(long, value_name = "NAME")]
+        namespace: Vec<String>,
+        /// A group whose approvals the holder may decide.
+        #[arg(long, value_name = "NAME")]
+        group: Vec<String>,
+        /// For workers: what they may offer.
+        #[arg(long, value_name = "NAME")]
+        capability: Vec<String>,
+        /// When it ends: an instant in RFC 3339.
+        #[arg(long, value_name = "INSTANT")]
+        expires_at: Option<String>,
+    },
+    /// Lists tokens, never their texts.
+    Ls,
+    /// Forgets a token: from then on it is refused.
+    Revoke { name: String },
 }
 
 /// Writes a completion script for a shell.

@@ -1,4 +1,5 @@
-//! Who carries a command out: this process, if nobody owns the store, else the owner, by its inbox.
+//! Who carries a command out: a server that was named; else this process, if nobody owns the store;
+//! else the owner, by its inbox.
 
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use surefoot::core::ids::RunId;
 use surefoot::core::source::nearest;
 use surefoot::inspect;
 use surefoot::{By, Command, Engine, Inbox, RunStatus};
+use surefoot_client::{Client, wire};
 
 use crate::exit::Exit;
 use crate::failure::{Failure, Result};
@@ -20,11 +22,18 @@ const GRACE: Duration = Duration::ZERO;
 
 /// Either the right to decide, or the way to whoever has it.
 pub enum Authority {
+    /// A server that was named.
+    Server(Client),
     Here(Engine),
-    Elsewhere { owner: String },
+    Elsewhere {
+        owner: String,
+    },
 }
 
 pub async fn authority(session: &Session) -> Result<Authority> {
+    if let Some(client) = session.client()? {
+        return Ok(Authority::Server(client));
+    }
     // A command about a run must not make an empty store.
     session.reader()?;
     match session.engine(false, true).await {
@@ -46,6 +55,10 @@ pub async fn carry_out(session: &Session, run: &str, command: Command, by: By) -
     let authority = authority(session).await?;
     let run = inspect::resolve(&*session.reader()?, run).await?;
     match authority {
+        Authority::Server(client) => {
+            call(&client, run, command, by.reason).await?;
+            Ok(Done { run, elsewhere: true })
+        }
         Authority::Here(engine) => {
             let done = engine.command(run, command, by).await;
             engine.stop(GRACE).await?;
@@ -56,6 +69,50 @@ pub async fn carry_out(session: &Session, run: &str, command: Command, by: By) -
             let request = Inbox::Command { command, by };
             ask(session, run, &request, &owner).await?;
             Ok(Done { run, elsewhere: true })
+        }
+    }
+}
+
+/// Sends a command to a server. Who acts is who its token names.
+async fn call(client: &Client, run: RunId, command: Command, reason: Option<String>) -> Result<()> {
+    let run = run.to_string();
+    let verb = command.verb();
+    match command {
+        Command::Signal { name, data } => client.signal(&run, &name, &data).await?,
+        Command::Rewind { to } => client.control(&run, verb, &wire::Rewind { to, reason }).await?,
+        Command::Skip { task } => client.control(&run, verb, &wire::Skip { task, reason }).await?,
+        Command::SetResult { task, output } => {
+            client.control(&run, verb, &wire::SetResult { task, output, reason }).await?
+        }
+        Command::Vote { task, approve, comment, data, .. } => {
+            let task = match task {
+                Some(task) => task,
+                None => waiting(client, &run).await?,
+            };
+            let verb = if approve { "complete" } else { "reject" };
+            let id = surefoot_client::segment(&format!("{run}:{task}"));
+            let decision = wire::Decision { comment, data: Some(data).filter(|it| !it.is_null()) };
+            client.post(&format!("/v1/tasks/{id}/{verb}"), &decision).await?
+        }
+        _ => client.control(&run, verb, &wire::Control { reason }).await?,
+    };
+    Ok(())
+}
+
+/// Returns the only task of a run that waits for people.
+async fn waiting(client: &Client, run: &str) -> Result<String> {
+    let inbox: wire::Page<wire::HumanTask> = client.get("/v1/tasks").await?;
+    let mut tasks = inbox.items.into_iter().filter(|it| it.run == run);
+    match (tasks.next(), tasks.next()) {
+        (Some(task), None) => Ok(task.task),
+        (Some(_), Some(_)) => {
+            Err(Failure::new(Exit::Usage, "SF5036", format!("several tasks of run {run} wait"))
+                .hint("Name one: `surefoot task ls` lists them."))
+        }
+        (None, _) => {
+            let message = format!("nothing of run {run} waits for a person");
+            Err(Failure::new(Exit::NotFound, "SF5036", message)
+                .hint("List what waits with `surefoot task ls`."))
         }
     }
 }

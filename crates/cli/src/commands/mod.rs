@@ -6,6 +6,8 @@ mod check;
 mod completions;
 mod config;
 mod convert;
+mod deploy;
+mod dev;
 mod graph;
 mod help;
 mod init;
@@ -15,6 +17,7 @@ mod mock;
 mod nets;
 mod replay;
 mod run;
+mod server;
 mod show;
 mod start;
 mod store;
@@ -22,7 +25,9 @@ mod task;
 mod test;
 mod test_file;
 mod timeline;
+mod token;
 mod verbs;
+mod worker;
 
 use surefoot::Command as Ask;
 
@@ -51,6 +56,10 @@ pub fn dispatch(arguments: Arguments) -> Result<Exit> {
         Command::Demo(it) => crate::demo::demo(session, &it),
         Command::Convert(it) => convert::convert(session, &it),
         Command::Test(it) => test::test(session, &it),
+        Command::Dev(it) => dev::dev(session, &it),
+        Command::Server(it) => server::server(session, &it),
+        Command::Deploy(it) => deploy::deploy(session, &it),
+        Command::Worker(it) => worker::worker(session, it),
         Command::Start(it) => start::start(session, &it),
         Command::Ls(it) => ls::ls(session, &it),
         Command::Show(it) => show::show(session, &it),
@@ -65,6 +74,7 @@ pub fn dispatch(arguments: Arguments) -> Result<Exit> {
         Command::SetResult(it) => verbs::set_result(session, it),
         Command::Task(it) => task::task(session, it),
         Command::Store(it) => store::store(session, it),
+        Command::Token(it) => token::token(session, it),
         Command::Config(it) => config::config(session, it),
         Command::Bench(it) => bench::bench(session, it),
         Command::Init(_) | Command::Completions(_) | Command::Help(_) => Ok(Exit::Ok),

@@ -6,6 +6,7 @@ use serde_json::json;
 use surefoot::core::ids::RunId;
 use surefoot::core::source::nearest;
 use surefoot::{Inbox, StartRequest};
+use surefoot_client::wire;
 
 use super::authority::{self, Authority};
 use crate::arguments::{Request, Start};
@@ -20,6 +21,18 @@ pub fn start(session: &Session, arguments: &Start) -> Result<Exit> {
     request.version = arguments.version.clone();
     wait(async {
         let (run, elsewhere) = match authority::authority(session).await? {
+            Authority::Server(client) => {
+                let asked = wire::StartRun {
+                    input: Some(request.input),
+                    key: request.key,
+                    version: request.version,
+                    at: None,
+                    priority: request.priority,
+                    labels: request.labels,
+                };
+                let started = client.start(&arguments.workflow, &asked).await?;
+                (started.run.id.parse().map_err(|_| not_an_id(&started.run.id))?, true)
+            }
             Authority::Here(engine) => {
                 let started = engine.start(request).await;
                 engine.stop(Duration::ZERO).await?;
@@ -43,6 +56,11 @@ pub fn start(session: &Session, arguments: &Start) -> Result<Exit> {
         }
         Ok(Exit::Ok)
     })
+}
+
+fn not_an_id(text: &str) -> Failure {
+    Failure::new(Exit::Unreachable, "SF5094", format!("the server called the run `{text}`"))
+        .hint("Check the address and the version of the server.")
 }
 
 /// What a run is to be started with.

@@ -8,7 +8,7 @@ use serde_json::Value;
 use toml::Spanned;
 use toml::de::DeTable;
 
-use super::{OWN, Origin, flatten};
+use super::{OWN, Origin, SERVER, flatten};
 use crate::exit::Exit;
 use crate::failure::{Failure, Result, suggestion};
 
@@ -27,6 +27,11 @@ pub fn read(path: &Path) -> Result<File> {
     let mut engine = root.clone();
     for key in OWN.iter().chain(&["profile"]) {
         engine.get_mut().remove(*key);
+    }
+    if let Some(server) = engine.get_mut().remove(SERVER) {
+        let deserializer = toml::de::ValueDeserializer::from(server);
+        surefoot_server::ServerConfig::deserialize(deserializer)
+            .map_err(|error| place.wrong(&error))?;
     }
     let deserializer = toml::Deserializer::from(engine);
     surefoot::Config::deserialize(deserializer).map_err(|error| place.wrong(&error))?;
@@ -117,7 +122,7 @@ impl Place<'_> {
         let name = names.next().unwrap_or_default();
         let mut known: Vec<String> = names.collect();
         if known.iter().any(|it| it == "limits") {
-            known.extend(OWN.iter().map(|it| (*it).to_owned()));
+            known.extend(OWN.iter().chain(&[SERVER]).map(|it| (*it).to_owned()));
         }
         Failure::new(Exit::Usage, "SF5021", format!("{place}: there is no setting `{name}`"))
             .hint(suggestion(&name, &known, "there are").unwrap_or_default())

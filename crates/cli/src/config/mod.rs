@@ -7,15 +7,16 @@ mod file;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize as _;
 use serde_json::{Map, Value};
 
 use crate::arguments::{Colour, Format, Global, TimeStyle};
 use crate::exit::Exit;
 use crate::failure::{Failure, Result, suggestion};
 
-/// The keys of the command itself; the others belong to the engine.
-const OWN: [&str; 5] = ["store", "output", "color", "time", "actor"];
+/// The keys of the command itself; the others belong to the engine and the service.
+const OWN: [&str; 6] = ["store", "output", "color", "time", "actor", "server_url"];
+/// The table of the service.
+const SERVER: &str = "server";
 const FILE_NAME: &str = "surefoot.toml";
 
 /// What holds.
@@ -28,7 +29,10 @@ pub struct Settings {
     pub time: TimeStyle,
     /// Who acts, for the audit.
     pub actor: String,
+    /// The server that commands talk to; empty for the store itself.
+    pub server_url: String,
     pub engine: surefoot::Config,
+    pub server: surefoot_server::ServerConfig,
     pub origins: Origins,
     pub project: PathBuf,
 }
@@ -78,7 +82,9 @@ fn settle(layers: Vec<BTreeMap<String, Origin>>, project: PathBuf) -> Result<Set
         colour: choice(&origins, "color")?,
         time: choice(&origins, "time")?,
         actor: text("actor"),
-        engine: engine(&origins)?,
+        server_url: text("server_url"),
+        engine: together(&origins, |key| !OWN.contains(&key) && !is_of_server(key))?,
+        server: server(&origins)?,
         project,
         origins,
     })
@@ -99,16 +105,31 @@ fn choice<T: clap::ValueEnum>(origins: &Origins, key: &str) -> Result<T> {
     })
 }
 
-/// Puts the engine's keys together, the ones that hold over the others.
-fn engine(origins: &Origins) -> Result<surefoot::Config> {
+fn is_of_server(key: &str) -> bool {
+    key.split('.').next() == Some(SERVER)
+}
+
+fn server(origins: &Origins) -> Result<surefoot_server::ServerConfig> {
+    #[derive(serde::Deserialize)]
+    struct Table {
+        server: surefoot_server::ServerConfig,
+    }
+    together::<Table>(origins, is_of_server).map(|it| it.server)
+}
+
+/// Puts the values of keys together that hold over the others.
+fn together<T: serde::de::DeserializeOwned>(
+    origins: &Origins,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<T> {
     let mut table = Value::Object(Map::new());
-    let keys = origins.iter().filter(|(key, _)| !OWN.contains(&key.as_str()));
+    let keys = origins.iter().filter(|(key, _)| wanted(key));
     for (key, origin) in keys.filter_map(|(key, all)| Some((key, all.first()?))) {
         if !origin.value.is_null() {
             set(&mut table, key, origin.value.clone());
         }
     }
-    surefoot::Config::deserialize(table).map_err(|error| {
+    T::deserialize(table).map_err(|error| {
         Failure::new(Exit::Usage, "SF5022", format!("the configuration is not valid: {error}"))
             .hint("See where each value comes from with `surefoot config show`.")
     })
@@ -131,6 +152,7 @@ fn flags(global: &Global) -> BTreeMap<String, Origin> {
     use clap::ValueEnum as _;
     let given = [
         ("store", "--store", global.store.clone()),
+        ("server_url", "--server", global.server.clone()),
         ("output", "-o", global.format.and_then(|it| word(it.to_possible_value()))),
         ("color", "--color", global.color.and_then(|it| word(it.to_possible_value()))),
         ("time", "--time", global.time.and_then(|it| word(it.to_possible_value()))),
@@ -148,6 +170,9 @@ fn defaults(project: &Path, variables: &BTreeMap<String, String>) -> BTreeMap<St
     let engine = serde_json::to_value(surefoot::Config::default()).unwrap_or_default();
     let mut values = BTreeMap::new();
     flatten("", &engine, &mut values);
+    let server = surefoot_server::ServerConfig::default();
+    flatten(SERVER, &serde_json::to_value(server).unwrap_or_default(), &mut values);
+    values.insert("server_url".to_owned(), Value::from(""));
     let store = project.join(".surefoot").join("store.db");
     let user = variables.get("USER").or_else(|| variables.get("LOGNAME"));
     values.insert("store".to_owned(), Value::from(store.display().to_string()));

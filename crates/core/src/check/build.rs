@@ -9,14 +9,15 @@ use super::Origin;
 use super::outline::{Level, Outline, Placed, Role, Shape};
 use crate::definition::{
     Concurrency, Definition, ForEach, Retry, Spanned, State, Task, TemplateSource, Timeouts,
-    Transition, Work,
+    Transition, Trigger, TriggerPolicy, Work,
 };
 use crate::expr::Template;
 use crate::plan::{
     CompositeKind, CompositePlan, ConcurrencyPlan, ForEachPlan, Plan, RetryPlan, StatePlan,
-    TaskPlan, TransitionPlan, WorkPlan, takes_defaults,
+    TaskPlan, TransitionPlan, TriggerPlan, WorkPlan, takes_defaults,
 };
 use crate::retry;
+use crate::schedule::{Policy, When};
 use crate::schema::Schema;
 use crate::source::{LineIndex, Span};
 
@@ -38,6 +39,7 @@ pub(super) fn plan(
         priority: definition.priority.as_ref().map_or(0, |it| it.value),
         labels: definition.labels.clone(),
         retention: definition.retention.as_ref().map(|it| it.value),
+        triggers: definition.triggers.iter().map(|it| trigger(&it.value)).collect(),
         output: template(definition.output.as_ref()),
         nodes: outline.nodes.iter().map(|it| builder.node(it)).collect(),
         composites: outline.levels.iter().map(|it| builder.composite(it)).collect(),
@@ -242,6 +244,39 @@ fn transition(level: &Level<'_>, source: &Transition) -> TransitionPlan {
 fn index_of(level: &Level<'_>, id: &str) -> u32 {
     debug_assert!(level.ids.contains_key(id), "`{id}` was not checked");
     level.ids.get(id).copied().unwrap_or(0)
+}
+
+fn trigger(trigger: &Trigger) -> TriggerPlan {
+    let text = |it: &Spanned<String>| it.value.clone();
+    let schedule = |when: When, policy: &TriggerPolicy| TriggerPlan::Schedule {
+        when,
+        policy: Policy {
+            catch_up: policy.catch_up,
+            overlap: policy.overlap,
+            window: policy.window,
+            jitter: policy.jitter,
+        },
+        input: template(policy.input.as_ref()),
+    };
+    match trigger {
+        Trigger::Cron { expression, timezone, policy } => {
+            let timezone = timezone.as_ref().map_or_else(|| "UTC".to_owned(), text);
+            schedule(When::Cron { expression: text(expression), timezone }, policy)
+        }
+        Trigger::Every { period, policy } => schedule(When::Every(period.value), policy),
+        Trigger::At { instant, policy } => schedule(When::At(instant.value), policy),
+        Trigger::Webhook { path, secret, input } => TriggerPlan::Webhook {
+            path: text(path),
+            secret: secret.as_ref().map(text),
+            input: template(input.as_ref()),
+        },
+        Trigger::Event { kind, source, condition, input } => TriggerPlan::Event {
+            kind: text(kind),
+            source: source.as_ref().map(text),
+            condition: condition.as_ref().map(|it| it.expr.clone()),
+            input: template(input.as_ref()),
+        },
+    }
 }
 
 fn concurrency(source: Option<&Spanned<Concurrency>>) -> Option<ConcurrencyPlan> {

@@ -69,12 +69,11 @@ impl<'a> Walk<'a> {
     }
 
     fn trigger(&mut self, trigger: &'a Trigger) {
-        let site = Site { is_trigger: true, ..Site::top(Seen::None) };
-        let event = Site { event: true, ..site };
+        let event = Site { is_trigger: true, event: true, ..Site::top(Seen::None) };
         match trigger {
             Trigger::Cron { policy, .. }
             | Trigger::Every { policy, .. }
-            | Trigger::At { policy, .. } => self.template(site, policy.input.as_ref()),
+            | Trigger::At { policy, .. } => self.template(event, policy.input.as_ref()),
             Trigger::Webhook { input, .. } => self.template(event, input.as_ref()),
             Trigger::Event { condition, input, .. } => {
                 self.condition(event, condition.as_ref());

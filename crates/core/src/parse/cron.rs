@@ -32,6 +32,11 @@ pub fn cron(text: &str) -> Result<Cron, CronMistake> {
             "only ASCII characters occur in cron expressions".to_owned(),
         ));
     }
+    if let Some(field) = text.split_whitespace().find(|it| it.split(',').any(is_bare_step)) {
+        return Err(CronMistake::Field(format!(
+            "`{field}` has a step of nothing: write `*{field}`"
+        )));
+    }
     let parser = CronParser::builder()
         .seconds(Seconds::Optional)
         .year(Year::Disallowed)
@@ -46,6 +51,11 @@ pub fn cron(text: &str) -> Result<Cron, CronMistake> {
         }
     })?;
     if fires(&cron) { Ok(cron) } else { Err(CronMistake::Never) }
+}
+
+/// The library reads `/5` as `*/5`, and nobody else does.
+fn is_bare_step(item: &str) -> bool {
+    item.starts_with('/')
 }
 
 /// Tells whether any day matches. The library's own search gives up only after centuries; the
@@ -100,8 +110,15 @@ mod tests {
         for (text, found) in [("* * * *", 4), ("", 0), ("* * * * * * *", 7), ("hello", 1)] {
             assert_eq!(cron(text).err(), Some(CronMistake::Fields { found }), "{text}");
         }
-        for text in ["61 * * * *", "* 25 * * *", "@reboot", "a b c d e", "* * * * é", "5-1 * * * *"]
-        {
+        for text in [
+            "61 * * * *",
+            "* 25 * * *",
+            "@reboot",
+            "a b c d e",
+            "* * * * é",
+            "5-1 * * * *",
+            "/5 * * * *",
+        ] {
             assert!(
                 matches!(cron(text), Err(CronMistake::Field(_))),
                 "{text}: {:?}",

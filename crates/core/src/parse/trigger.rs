@@ -8,11 +8,10 @@ use super::fields::{Field, Fields};
 use super::id::Alphabet;
 use super::{Parser, keys};
 use crate::definition::{CatchUp, Overlap, Spanned, Trigger, TriggerPolicy};
+use crate::schedule::EVERY_MIN;
 use crate::source::{Content, Problem, Span, nearest};
 use crate::time::{Duration, Millis};
 
-/// What repeats faster is a loop, not a schedule.
-const EVERY_MIN: Duration = Duration(100);
 const TRIGGERS_MAX: usize = 100;
 
 impl Parser {

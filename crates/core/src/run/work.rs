@@ -361,7 +361,8 @@ impl Decider<'_, '_> {
         }
     }
 
-    /// A new owner took the run over: what the owner before it was executing is lost.
+    /// A new owner took the run over: what the owner before it was executing is lost, here and at
+    /// its workers, whose leases ended with it.
     pub fn recover(&mut self) -> Result<(), Refusal> {
         if self.is_over() {
             return Ok(());
@@ -369,9 +370,7 @@ impl Decider<'_, '_> {
         let tasks = (0..self.run.state.tasks.len() as u32).map(TaskId);
         let running: Vec<TaskId> = tasks
             .filter(|it| {
-                let state = self.run.state.task(*it);
-                let is_local = state.more.as_ref().is_none_or(|more| more.worker.is_none());
-                state.status == TaskStatus::Running && is_local && self.run.is_leaf(*it)
+                self.run.state.task(*it).status == TaskStatus::Running && self.run.is_leaf(*it)
             })
             .collect();
         for task in running {

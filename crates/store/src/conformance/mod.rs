@@ -6,6 +6,8 @@
 
 mod aside;
 mod care;
+mod following;
+mod items;
 mod journal;
 mod runs;
 
@@ -17,6 +19,8 @@ use surefoot_core::ids::{Digest, RunId};
 
 pub use aside::*;
 pub use care::*;
+pub use following::*;
+pub use items::*;
 pub use journal::*;
 pub use runs::*;
 
@@ -69,6 +73,17 @@ macro_rules! conformance_suite {
             logs_are_fenced
             inbox_is_answered_once
             decision_answers_the_inbox
+            items_are_kept_as_given
+            items_are_guarded_by_what_is_expected
+            items_are_written_together_or_not_at_all
+            item_writes_keep_their_order
+            one_of_racing_item_writers_wins
+            items_are_paged_by_key
+            items_have_limits
+            a_follower_misses_no_record
+            journal_is_paged
+            logs_of_all_runs_are_followed
+            gc_gives_no_position_again
             info_counts
             gc_removes_only_old_ended_runs
             gc_removes_only_the_workflow_and_statuses_asked_for

@@ -12,7 +12,7 @@ use surefoot_core::ids::{Digest, RunId};
 use super::failure::{Attempt, Failure};
 use super::rows::{loaded, run_id, stored};
 use super::writing::Writing;
-use super::{open, schema};
+use super::{following, open, schema};
 use crate::row::*;
 use crate::{Error, StoreInfo};
 
@@ -113,6 +113,9 @@ pub fn collect(writing: &mut Writing<'_>, retention: &Retention) -> Attempt<Coll
     let parameters = (before, &retention.workflow, statuses, retention.limit);
     let runs: Vec<RunId> =
         statement.query_map(parameters, |row| run_id(row, 0))?.collect::<rusqlite::Result<_>>()?;
+    if !runs.is_empty() {
+        following::keep_logs_end(connection)?;
+    }
     let mut collected = Collected::default();
     for run in runs {
         collected.records += writing.journal.remove(connection, run)?;

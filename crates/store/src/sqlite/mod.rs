@@ -6,6 +6,8 @@
 mod checkpoint;
 mod checksum;
 mod failure;
+mod following;
+mod items;
 mod journal;
 mod limit;
 mod lock;
@@ -32,8 +34,9 @@ pub use limit::bare_limit;
 use self::lock::Lock;
 use self::readers::Readers;
 use self::writer::Writer;
+use crate::item;
 use crate::row::*;
-use crate::{Error, Loaded, Pending, Result, Store};
+use crate::{Error, Item, ItemConflict, ItemWrite, Loaded, Pending, Result, Store};
 
 /// What a process wants with the file.
 #[derive(Clone, Debug)]
@@ -147,6 +150,14 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn journal(&self, after: i64, limit: u32) -> Result<Vec<JournalEntry>> {
+        self.readers.read(move |connection| following::journal(connection, after, limit)).await
+    }
+
+    async fn journal_end(&self) -> Result<i64> {
+        self.readers.read(following::journal_end).await
+    }
+
     async fn run(&self, run: RunId) -> Result<Option<RunRow>> {
         self.readers.read(move |connection| writing::find_run(connection, run)).await
     }
@@ -197,6 +208,14 @@ impl Store for SqliteStore {
         self.readers.read(move |connection| reading::logs(connection, run, &filter)).await
     }
 
+    async fn all_logs(&self, after: i64, limit: u32) -> Result<Vec<StoredLog>> {
+        self.readers.read(move |connection| following::logs(connection, after, limit)).await
+    }
+
+    async fn logs_end(&self) -> Result<i64> {
+        self.readers.read(following::logs_end).await
+    }
+
     fn append_logs(&self, owner: Owner, lines: Vec<LogLine>) -> Pending<()> {
         let bytes = lines.iter().map(line_bytes).sum();
         self.write(bytes, move |writing| writing.append_logs(owner, &lines))
@@ -225,6 +244,27 @@ impl Store for SqliteStore {
 
     async fn answered(&self, entry: i64) -> Result<Option<String>> {
         self.readers.read(move |connection| reading::answered(connection, entry)).await
+    }
+
+    async fn item(&self, collection: &str, key: &str) -> Result<Option<Item>> {
+        let (collection, key) = (collection.to_owned(), key.to_owned());
+        self.readers.read(move |connection| items::find(connection, &collection, &key)).await
+    }
+
+    async fn items(&self, collection: &str, after: Option<&str>, limit: u32) -> Result<Vec<Item>> {
+        let (collection, after) = (collection.to_owned(), after.map(str::to_owned));
+        self.readers
+            .read(move |connection| items::page(connection, &collection, after.as_deref(), limit))
+            .await
+    }
+
+    async fn write_items(
+        &self,
+        writes: Vec<ItemWrite>,
+    ) -> Result<std::result::Result<Vec<u64>, ItemConflict>> {
+        item::check_sizes(&writes)?;
+        let bytes = writes.iter().filter_map(|it| it.body.as_ref()).map(Vec::len).sum();
+        self.write(bytes, move |writing| items::write(writing.connection, &writes)).await
     }
 
     async fn info(&self) -> Result<StoreInfo> {

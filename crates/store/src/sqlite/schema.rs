@@ -10,12 +10,16 @@ use crate::Error;
 pub const APPLICATION_ID: i32 = 0x5352_4654;
 
 /// One step. The text of a released step never changes: its checksum is kept in each store.
+#[derive(Clone, Copy)]
 pub struct Migration {
     pub version: u32,
     pub sql: &'static str,
 }
 
-pub const MIGRATIONS: &[Migration] = &[Migration { version: 1, sql: include_str!("schema_1.sql") }];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, sql: include_str!("schema_1.sql") },
+    Migration { version: 2, sql: include_str!("schema_2.sql") },
+];
 
 /// Returns the schema that this program writes.
 pub fn newest(migrations: &[Migration]) -> u32 {
@@ -80,15 +84,19 @@ mod tests {
 
     use super::*;
 
-    const NEXT: Migration = Migration {
-        version: 2,
-        sql: "ALTER TABLE runs ADD COLUMN note TEXT; CREATE INDEX runs_note ON runs (note);",
-    };
+    const NEXT: &str =
+        "ALTER TABLE runs ADD COLUMN note TEXT; CREATE INDEX runs_note ON runs (note);";
 
-    /// A store of the first schema with a definition in it.
-    fn old() -> Connection {
+    /// Returns all steps and one more.
+    fn steps(sql: &'static str) -> Vec<Migration> {
+        let next = Migration { version: newest(MIGRATIONS) + 1, sql };
+        MIGRATIONS.iter().copied().chain([next]).collect()
+    }
+
+    /// A store of some schema with a definition in it.
+    fn old(migrations: &[Migration]) -> Connection {
         let mut connection = Connection::open_in_memory().unwrap();
-        migrate(&mut connection, "test", MIGRATIONS).unwrap();
+        migrate(&mut connection, "test", migrations).unwrap();
         connection
             .execute_batch(
                 "INSERT INTO definitions VALUES (1, x'00', 'order', '1', 'text', 5, 'me', 0)",
@@ -104,19 +112,21 @@ mod tests {
 
     #[test]
     fn migrating_keeps_rows_and_counts_up() {
-        let mut connection = old();
-        let steps = [Migration { ..MIGRATIONS[0] }, NEXT];
-        for _ in 0..2 {
-            migrate(&mut connection, "test", &steps).unwrap();
-            assert_eq!(version(&connection).unwrap(), 2);
+        let steps = steps(NEXT);
+        for schema in 1..=MIGRATIONS.len() {
+            let mut connection = old(&MIGRATIONS[..schema]);
+            for _ in 0..2 {
+                migrate(&mut connection, "test", &steps).unwrap();
+                assert_eq!(version(&connection).unwrap(), newest(&steps));
+            }
+            let sql = "SELECT count(*) FROM definitions";
+            let rows: u32 = connection.query_row(sql, [], |it| it.get(0)).unwrap();
+            assert_eq!(rows, 1, "schema {schema}");
+            assert!(schema_text(&connection).contains("runs_note"), "schema {schema}");
         }
-        let rows: u32 =
-            connection.query_row("SELECT count(*) FROM definitions", [], |it| it.get(0)).unwrap();
-        assert_eq!(rows, 1);
-        assert!(schema_text(&connection).contains("runs_note"));
     }
 
-    /// Stops the second step after each of its statements in turn.
+    /// Stops the last step after each of its statements in turn.
     #[test]
     fn a_step_that_fails_leaves_the_store_as_it_was() {
         for sql in [
@@ -124,20 +134,18 @@ mod tests {
             "ALTER TABLE runs ADD COLUMN note TEXT; this is not SQL",
             "DELETE FROM definitions; CREATE TABLE runs (id INTEGER)",
         ] {
-            let mut connection = old();
+            let mut connection = old(MIGRATIONS);
             let before = schema_text(&connection);
-            let steps = [Migration { ..MIGRATIONS[0] }, Migration { version: 2, sql }];
-            migrate(&mut connection, "test", &steps).unwrap_err();
-            assert_eq!(version(&connection).unwrap(), 1, "{sql}");
+            migrate(&mut connection, "test", &steps(sql)).unwrap_err();
+            assert_eq!(version(&connection).unwrap(), newest(MIGRATIONS), "{sql}");
             assert_eq!(schema_text(&connection), before, "{sql}");
-            let steps = [Migration { ..MIGRATIONS[0] }, NEXT];
-            migrate(&mut connection, "test", &steps).unwrap();
+            migrate(&mut connection, "test", &steps(NEXT)).unwrap();
         }
     }
 
     #[test]
     fn a_step_whose_text_has_changed_is_refused() {
-        let mut connection = old();
+        let mut connection = old(MIGRATIONS);
         let steps = [Migration { version: 1, sql: "SELECT 1" }];
         let failure = migrate(&mut connection, "test", &steps).unwrap_err();
         assert!(failure.reason().contains("schema 1"));
@@ -151,6 +159,6 @@ mod tests {
             .iter()
             .map(|it| Digest::of(it.sql.as_bytes()).to_string()[..16].to_owned())
             .collect();
-        assert_eq!(hashes, ["38ffc2b5b9557250"]);
+        assert_eq!(hashes, ["38ffc2b5b9557250", "9cdc21d0eca4716b"]);
     }
 }

@@ -5,6 +5,7 @@ use surefoot_core::ids::{Digest, RunId};
 
 use super::checksum;
 use super::failure::Attempt;
+use super::items as item_rows;
 use super::rows::{self, DEFINITION_COLUMNS, RUN_COLUMNS, loaded, run_id};
 use crate::Damage;
 
@@ -18,7 +19,7 @@ type Check = fn(&Connection, &mut Vec<Damage>) -> Attempt<()>;
 
 pub fn verify(connection: &Connection) -> Vec<Damage> {
     let mut findings = Vec::new();
-    let checks: [Check; 10] = [
+    let checks: [Check; 11] = [
         file,
         records,
         gaps,
@@ -28,6 +29,7 @@ pub fn verify(connection: &Connection) -> Vec<Damage> {
         journals_without_row,
         payloads,
         definitions,
+        items,
         unclaimed,
     ];
     for check in checks {
@@ -165,6 +167,10 @@ fn definitions(connection: &Connection, found: &mut Vec<Damage>) -> Attempt<()> 
         }
     }
     Ok(())
+}
+
+fn items(connection: &Connection, found: &mut Vec<Damage>) -> Attempt<()> {
+    item_rows::verify(connection, |what| add(found, what, None))
 }
 
 /// Whoever claims a shard loads its runs; nobody loads those of a shard that is never claimed.

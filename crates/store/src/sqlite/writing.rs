@@ -197,7 +197,9 @@ impl<'a> Writing<'a> {
     fn log(&self, line: &LogLine) -> Attempt<()> {
         self.connection
             .prepare_cached(
-                "INSERT INTO logs (run, task, attempt, at, stream, text) VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO logs (pos, run, task, attempt, at, stream, text)
+                 VALUES (1 + max((SELECT coalesce(max(pos), 0) FROM logs),
+                                 (SELECT pos FROM logs_floor)), ?, ?, ?, ?, ?, ?)",
             )?
             .execute(params![
                 line.run.to_bytes(),

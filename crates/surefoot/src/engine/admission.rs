@@ -32,8 +32,9 @@ impl RateKeeper {
     }
 
     fn take(&mut self, now: Millis) -> Option<Slot> {
+        let kind = String::new();
         let request =
-            Request { item: (), kind: String::new(), priority: 0, fairness: 0, key: None };
+            Request { item: (), kind, priority: 0, fairness: 0, key: None, remote: false };
         self.0.try_take(&request, now)
     }
 }

@@ -23,7 +23,7 @@ use crate::kinds::{Context, Kind, LogSink, TaskError};
 use crate::secrets::Blotter;
 
 /// How long an attempt may go on after it was asked to end, before it is dropped.
-const GRACE: Duration = Duration::from_secs(10);
+pub(super) const GRACE: Duration = Duration::from_secs(10);
 
 /// Everything that can execute an attempt, by name.
 #[derive(Default)]
@@ -39,6 +39,10 @@ impl Handlers {
         for (name, kind) in crate::kinds::built_in(config) {
             self.0.entry(name.to_owned()).or_insert(kind);
         }
+    }
+
+    pub fn remove(&mut self, name: &str) {
+        self.0.remove(name);
     }
 
     pub fn get(&self, name: &str) -> Option<Arc<dyn Kind>> {

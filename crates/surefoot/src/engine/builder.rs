@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -12,8 +12,9 @@ use tokio::sync::{broadcast, mpsc};
 
 use super::attempt::Handlers;
 use super::definitions::Definitions;
+use super::remote::{Leases, RemoteConfig};
 use super::shard::{MESSAGES_MAX, Shard};
-use super::{Counters, Engine, Shared};
+use super::{Counters, Engine, Observer, Shared};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::handler::{AsyncHandler, BlockingHandler};
@@ -32,6 +33,8 @@ pub struct EngineBuilder {
     config: Config,
     clock: Option<Arc<dyn Clock>>,
     records_only: bool,
+    remote: Option<RemoteConfig>,
+    observer: Option<Arc<dyn Observer>>,
 }
 
 enum StoreChoice {
@@ -111,6 +114,37 @@ impl EngineBuilder {
         EngineBuilder { records_only: !on, ..self }
     }
 
+    /// Lets workers in other processes execute what this one has no handler for. Without, a run
+    /// that needs such a handler is not started.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// use surefoot::{Engine, RemoteConfig, StartRequest, TakeRequest};
+    /// let engine = Engine::builder().remote_workers(RemoteConfig::default()).open().await.unwrap();
+    /// engine.deploy("{id: shop, tasks: {pay: {uses: pay, with: {amount: 7}}}}").await.unwrap();
+    /// let run = engine.start(StartRequest::new("shop")).await.unwrap();
+    /// let ask = TakeRequest {
+    ///     worker: "till-1".to_owned(),
+    ///     capabilities: vec!["pay".to_owned()],
+    ///     slots: 1,
+    ///     wait: std::time::Duration::from_secs(5),
+    ///     holding: None,
+    /// };
+    /// let taken = engine.take(ask).await.unwrap();
+    /// assert_eq!(taken.tasks[0].input["amount"], 7);
+    /// engine.settle(&taken.tasks[0].token, None, Ok("paid".into())).await.unwrap();
+    /// assert_eq!(run.wait().await.unwrap().status, surefoot::RunStatus::Completed);
+    /// # });
+    /// ```
+    pub fn remote_workers(self, config: RemoteConfig) -> EngineBuilder {
+        EngineBuilder { remote: Some(config), ..self }
+    }
+
+    /// Tells somebody of everything that is worth counting.
+    pub fn observer(self, observer: Arc<dyn Observer>) -> EngineBuilder {
+        EngineBuilder { observer: Some(observer), ..self }
+    }
+
     /// Opens the store, takes its runs over and goes on with them.
     pub async fn open(self) -> Result<Engine, OpenError> {
         let program = self.program.unwrap_or_else(program_name);
@@ -122,6 +156,10 @@ impl EngineBuilder {
         let context = CheckContext { large: self.config.allow_large, ..CheckContext::default() };
         let mut handlers = self.handlers;
         handlers.add_built_in(&self.config);
+        for kind in self.remote.iter().flat_map(|it| &it.kinds) {
+            handlers.remove(kind);
+        }
+        let lease = self.remote.clone().unwrap_or_default().lease;
         let shared = Arc::new(Shared {
             definitions: Definitions::new(store.clone(), context),
             handlers,
@@ -129,7 +167,10 @@ impl EngineBuilder {
             clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock::new())),
             updates: broadcast::channel(UPDATES_MAX).0,
             counters: Counters::default(),
+            observer: self.observer,
             dispatches: !self.records_only,
+            remote: self.remote,
+            leases: Mutex::new(Leases::new(lease)),
             store,
             config: self.config,
         });

@@ -7,6 +7,7 @@ use surefoot_core::run::{Effect, Record, RunStatus};
 use surefoot_store::{Append, LogLine, Outcome, Pending};
 use tokio::sync::oneshot;
 
+use super::remote::{LeaseError, Settled};
 use super::request::{CommandError, StartError};
 
 /// Decisions that go to the store together.
@@ -50,6 +51,11 @@ pub(super) enum Reply {
         reply: oneshot::Sender<Result<RunId, StartError>>,
         key: Option<String>,
         body: Option<Digest>,
+    },
+    /// The result of a worker.
+    Settled {
+        reply: oneshot::Sender<Result<Settled, LeaseError>>,
+        settled: Settled,
     },
     /// An entry of the inbox.
     Inbox(i64),

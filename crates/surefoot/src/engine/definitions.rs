@@ -10,6 +10,7 @@ use surefoot_core::plan::Plan;
 use surefoot_core::source::{Problem, Severity};
 use surefoot_core::time::Millis;
 use surefoot_store::{DefinitionRow, Store};
+use tokio::sync::broadcast;
 
 use super::request::StartError;
 
@@ -50,11 +51,22 @@ pub(crate) struct Definitions {
     plans: Mutex<HashMap<Digest, Arc<Plan>>>,
     /// The newest version of each workflow, and each version by name.
     names: Mutex<HashMap<(String, Option<String>), Digest>>,
+    /// Says the workflow of each deployment.
+    deployments: broadcast::Sender<String>,
 }
+
+/// Deployments that a slow listener may be behind before it misses some.
+const DEPLOYMENTS_MAX: usize = 1024;
 
 impl Definitions {
     pub fn new(store: Arc<dyn Store>, context: CheckContext) -> Definitions {
-        Definitions { store, context, plans: Mutex::default(), names: Mutex::default() }
+        let deployments = broadcast::channel(DEPLOYMENTS_MAX).0;
+        let (plans, names) = (Mutex::default(), Mutex::default());
+        Definitions { store, context, plans, names, deployments }
+    }
+
+    pub fn deployments(&self) -> broadcast::Receiver<String> {
+        self.deployments.subscribe()
     }
 
     pub async fn deploy(
@@ -89,6 +101,8 @@ impl Definitions {
             }
         }
         self.remember(&row, &plan);
+        // Nobody may be listening.
+        let _ = self.deployments.send(row.workflow.clone());
         let problems = document.problems;
         Ok(Deployed { workflow: row.workflow, version: row.version, hash, plan, problems })
     }

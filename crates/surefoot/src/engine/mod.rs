@@ -11,7 +11,9 @@
 //! | `commit` | what is on its way to the store |
 //! | `attempt` | how an attempt is executed |
 //! | `admission` | concurrency limits over runs |
+//! | `observe` | what is told to who counts |
 //! | `definitions` | deployed definitions and their plans |
+//! | `remote` | tasks that workers in other processes execute |
 //! | `retention` | ended runs that may go |
 //! | `request` | what is asked and answered |
 
@@ -20,13 +22,15 @@ mod attempt;
 mod builder;
 mod commit;
 mod definitions;
+mod observe;
+mod remote;
 mod request;
 mod resident;
 mod retention;
 mod shard;
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use surefoot_core::ids::RunId;
@@ -37,6 +41,11 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 pub use builder::{EngineBuilder, OpenError};
 pub(crate) use definitions::plan_of;
 pub use definitions::{DeployError, Deployed};
+pub use observe::{Observation, Observer};
+pub use remote::{
+    Alive, Beat, Capability, Lease, LeaseError, LeaseInfo, RemoteConfig, Settled, TakeError,
+    TakeRequest, Taken,
+};
 pub use request::{
     CommandError, ForkRequest, Inbox, RunOutcome, StartError, StartRequest, Statistics, Update,
 };
@@ -46,6 +55,7 @@ use crate::config::Config;
 use crate::secrets::Vault;
 use attempt::Handlers;
 use definitions::Definitions;
+use remote::Leases;
 use request::Counters;
 use shard::{Message, NewRun};
 
@@ -66,8 +76,12 @@ pub(crate) struct Shared {
     pub clock: Arc<dyn Clock>,
     pub updates: broadcast::Sender<Update>,
     pub counters: Counters,
+    pub observer: Option<Arc<dyn Observer>>,
     /// Whether attempts are made here; without, decisions are only recorded.
     pub dispatches: bool,
+    /// How workers in other processes are served, if they are.
+    pub remote: Option<RemoteConfig>,
+    pub leases: Mutex<Leases>,
 }
 
 impl Engine {
@@ -156,6 +170,19 @@ impl Engine {
         self.shared.updates.subscribe()
     }
 
+    /// Returns the workflows that are deployed from now on. A receiver that is slow misses some
+    /// (`RecvError::Lagged`) and reads the store instead.
+    pub fn deployments(&self) -> broadcast::Receiver<String> {
+        self.shared.definitions.deployments()
+    }
+
+    /// Returns a secret, for what comes in and must prove that its sender knows it. The value must
+    /// not be kept, logged or answered.
+    pub fn secret(&self, name: &str) -> Option<String> {
+        use surefoot_core::run::Secrets as _;
+        self.shared.vault.lend().get(name)
+    }
+
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.shared.store
     }
@@ -190,6 +217,11 @@ impl Engine {
         answer.await.unwrap_or(Ok(()))
     }
 
+    /// Returns the limits that it was opened with.
+    pub fn limits(&self) -> &surefoot_core::limits::Limits {
+        &self.shared.config.limits
+    }
+
     pub fn statistics(&self) -> Statistics {
         self.shared.counters.read()
     }
@@ -203,7 +235,8 @@ impl Engine {
         self.shared.prepare(id, request, None).await
     }
 
-    fn now(&self) -> u64 {
+    /// Returns the time that the engine goes by, in milliseconds since 1970.
+    pub fn now(&self) -> u64 {
         self.shared.clock.now()
     }
 
@@ -226,8 +259,19 @@ impl Shared {
     ) -> Result<NewRun, StartError> {
         let plan = self.definitions.find(&request.workflow, request.version.as_deref()).await?;
         request.check(&plan, &self.config.limits)?;
-        self.handlers.check(&plan, &self.config)?;
+        if self.remote.is_none() {
+            self.handlers.check(&plan, &self.config)?;
+        }
         request.into_new_run(id, plan, parent)
+    }
+
+    /// Whether workers in other processes execute this kind.
+    pub fn is_remote(&self, kind: &str) -> bool {
+        self.remote.is_some() && kind != "workflow" && self.handlers.get(kind).is_none()
+    }
+
+    pub fn leases(&self) -> MutexGuard<'_, Leases> {
+        self.leases.lock().expect("nobody panics while holding the lock")
     }
 
     pub fn count(&self, counter: impl Fn(&Counters) -> &std::sync::atomic::AtomicU64, by: u64) {

@@ -220,6 +220,17 @@ pub enum StartError {
     Stopping,
 }
 
+impl StartError {
+    /// Whether the same start may succeed later, with nothing changed by the caller.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            StartError::Store(_) | StartError::Stopping => true,
+            StartError::Limit { what, .. } => what.contains("resident_runs"),
+            _ => false,
+        }
+    }
+}
+
 fn listed(violations: &[Violation]) -> String {
     let all = violations.iter().map(|it| {
         let place = if it.pointer.is_empty() { "the whole" } else { &it.pointer };
@@ -288,6 +299,8 @@ pub struct Statistics {
     pub attempts_queued: u64,
     /// Results of attempts that no longer held their task.
     pub results_refused: u64,
+    /// Leases whose workers were not heard of in time.
+    pub leases_expired: u64,
     pub log_lines_dropped: u64,
 }
 
@@ -302,6 +315,7 @@ pub(crate) struct Counters {
     pub attempts_in_flight: AtomicU64,
     pub attempts_queued: AtomicU64,
     pub results_refused: AtomicU64,
+    pub leases_expired: AtomicU64,
     pub log_lines_dropped: AtomicU64,
 }
 
@@ -317,6 +331,7 @@ impl Counters {
             attempts_in_flight: read(&self.attempts_in_flight),
             attempts_queued: read(&self.attempts_queued),
             results_refused: read(&self.results_refused),
+            leases_expired: read(&self.leases_expired),
             log_lines_dropped: read(&self.log_lines_dropped),
         }
     }

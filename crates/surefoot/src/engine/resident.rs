@@ -1,10 +1,10 @@
 //! A run in memory.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use surefoot_core::ids::RunId;
-use surefoot_core::queue::{Limit, Request, Slot};
+use surefoot_core::queue::{Limit, Place, Request, Slot};
 use surefoot_core::run::{Activity, Run, RunStatus, TaskId, Want};
 use surefoot_core::time::Millis;
 use surefoot_store as store;
@@ -21,8 +21,8 @@ pub(super) struct Resident {
     pub attempts: HashMap<TaskId, InFlight>,
     /// Slots that were granted to attempts; given back when the attempt has really ended.
     pub slots: HashMap<(TaskId, u32), Slot>,
-    /// Ready tasks that are in the queue.
-    pub queued: HashSet<TaskId>,
+    /// Ready tasks that are in the queue, and where.
+    pub queued: HashMap<TaskId, Place>,
     /// Decisions that are on their way to the store.
     pub unflushed: u32,
     /// The timer that the loop has for this run.
@@ -64,7 +64,7 @@ impl Resident {
             run,
             attempts: HashMap::new(),
             slots: HashMap::new(),
-            queued: HashSet::new(),
+            queued: HashMap::new(),
             unflushed: 0,
             due: None,
             row,
@@ -181,7 +181,7 @@ impl Resident {
 }
 
 /// Turns what the core wants into what the queue understands.
-pub(super) fn request(want: &Want<'_>, fairness: u64) -> Request<(RunId, TaskId)> {
+pub(super) fn request(want: &Want<'_>, fairness: u64, remote: bool) -> Request<(RunId, TaskId)> {
     let limit = Limit { at_once: want.limit, rate: want.rate };
     Request {
         item: (want.run, want.task),
@@ -189,6 +189,7 @@ pub(super) fn request(want: &Want<'_>, fairness: u64) -> Request<(RunId, TaskId)
         priority: want.priority,
         fairness,
         key: want.key.map(|it| (it.to_owned(), limit)),
+        remote,
     }
 }
 

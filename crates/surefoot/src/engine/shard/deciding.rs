@@ -5,16 +5,19 @@ use std::time::Duration;
 
 use serde_json::Value;
 use surefoot_core::ids::{Digest, RunId};
-use surefoot_core::queue::Slot;
+use surefoot_core::queue::{Queue, Slot};
 use surefoot_core::run::{
-    Activity, By, Command, Decision, Effect, Env, Refusal, Run, RunStatus, TaskId, Want,
+    Activity, By, Command, Decision, Effect, Env, Refusal, Run, RunStatus, TaskId, TaskStatus, Want,
 };
 use surefoot_store::{Append, LogLine, Outcome};
 use tokio::sync::oneshot;
 
 use super::{NewRun, SHARD, Shard};
+use crate::engine::Shared;
 use crate::engine::admission::Verdict;
 use crate::engine::commit::{Batch, Committing, Follower, Reply};
+use crate::engine::observe;
+use crate::engine::remote::LeaseError;
 use crate::engine::request::{CommandError, RunOutcome, StartError, Update};
 use crate::engine::resident::{Resident, fairness, request};
 use crate::kinds::TaskError;
@@ -63,8 +66,9 @@ impl Shard {
         let mut slots = Vec::new();
         let (run, decision) = {
             let fairness = 0;
+            let dispatches = self.shared.dispatches;
             let mut grant =
-                granter(&mut self.queue, &mut slots, fairness, now, self.shared.dispatches);
+                granter(&self.shared, &mut self.queue, &mut slots, fairness, now, dispatches);
             let mut env = Env { now, draw: rand::random(), grant: &mut grant };
             let env = starts.then_some(&mut env);
             Run::create(id, plan, created, limits, now, env)
@@ -98,10 +102,11 @@ impl Shard {
         }
     }
 
-    pub(super) fn decide(&mut self, id: RunId, command: Command, by: By, reply: Reply) {
+    /// Decides a command of a run in memory, and says whether it was accepted.
+    pub(super) fn decide(&mut self, id: RunId, command: Command, by: By, reply: Reply) -> bool {
         let now = self.now();
         let dispatches = self.dispatches();
-        let Some(resident) = self.residents.get_mut(&id) else { return };
+        let Some(resident) = self.residents.get_mut(&id) else { return false };
         if matches!(command, Command::ChildEnded { .. })
             && let Some(count) = self.owed.get_mut(&id)
         {
@@ -114,7 +119,8 @@ impl Shard {
         let mut slots = Vec::new();
         let decision = {
             let fairness = fairness(&resident.run);
-            let mut grant = granter(&mut self.queue, &mut slots, fairness, now, dispatches);
+            let mut grant =
+                granter(&self.shared, &mut self.queue, &mut slots, fairness, now, dispatches);
             let mut env = Env { now, draw: rand::random(), grant: &mut grant };
             resident.run.decide(command, by, &mut env)
         };
@@ -123,10 +129,12 @@ impl Shard {
                 keep_slots(resident, slots);
                 let row = resident.row_change();
                 self.absorb(id, decision, row, reply);
+                true
             }
             Err(refusal) => {
                 slots.into_iter().for_each(|(_, slot)| self.queue.release(slot));
                 self.refuse(id, refusal, reply);
+                false
             }
         }
     }
@@ -172,6 +180,7 @@ impl Shard {
             touched.iter().filter_map(|it| resident.run.effect(*it)).collect();
         for task in touched {
             end_superseded(resident, task);
+            leave_queue(&mut self.queue, resident, task);
         }
         self.set_timer(id);
         let Some(mut record) = decision.record else {
@@ -210,31 +219,40 @@ impl Shard {
         self.batch.followers.push(Follower { run: id, effects, record, status, reply });
     }
 
-    /// An attempt has ended: its slot is free, and its result is decided.
+    /// An attempt has ended: its slot is free, and its result is decided. Says whether the result
+    /// was accepted.
     pub(super) fn attempted(
         &mut self,
         run: RunId,
         task: TaskId,
         attempt: u32,
         result: Result<Value, TaskError>,
-    ) {
+        reply: Reply,
+    ) -> bool {
+        self.attempt_over(run, task, attempt);
+        if !self.residents.contains_key(&run) {
+            self.shared.count(|it| &it.results_refused, 1);
+            self.answer(reply, Err(CommandError::NotFound(run)));
+            return false;
+        }
+        let command = match result {
+            Ok(output) => Command::Complete { task, attempt, output },
+            Err(error) => Command::Fail { task, attempt, error },
+        };
+        self.decide(run, command, By::engine(), reply)
+    }
+
+    /// Nobody executes an attempt any longer: what it took is free.
+    pub(super) fn attempt_over(&mut self, run: RunId, task: TaskId, attempt: u32) {
         self.attempts_in_flight -= 1;
         self.shared.counters.attempts_in_flight.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
-        let Some(resident) = self.residents.get_mut(&run) else {
-            self.shared.count(|it| &it.results_refused, 1);
-            return;
-        };
+        let Some(resident) = self.residents.get_mut(&run) else { return };
         if resident.attempts.get(&task).is_some_and(|it| it.attempt == attempt) {
             resident.attempts.remove(&task);
         }
         if let Some(slot) = resident.slots.remove(&(task, attempt)) {
             self.queue.release(slot);
         }
-        let command = match result {
-            Ok(output) => Command::Complete { task, attempt, output },
-            Err(error) => Command::Fail { task, attempt, error },
-        };
-        self.decide(run, command, By::engine(), Reply::Nobody);
     }
 
     /// Hands the batch to the store, unless one is on its way.
@@ -323,6 +341,7 @@ impl Shard {
         runs.sort_unstable();
         runs.dedup();
         for run in runs {
+            self.disown(run);
             self.forget(run);
             if !self.is_stopping() {
                 self.load_for(run, Command::Advance, By::engine(), Reply::Nobody);
@@ -342,6 +361,7 @@ impl Shard {
                 // The run exists already (a sub-run that was started before a crash), or somebody
                 // else has written it. What the store has is the truth.
                 tracing::debug!(%run, actual, "the store has another journal; reading it");
+                self.disown(run);
                 self.forget(run);
                 self.answer(reply, Ok(()));
                 return self.load_for(run, Command::Advance, By::engine(), Reply::Nobody);
@@ -349,6 +369,9 @@ impl Shard {
         }
         if let Some(resident) = self.residents.get_mut(&run) {
             resident.unflushed -= 1;
+            if let Some(observer) = &self.shared.observer {
+                observe::tell(&**observer, &resident.run, &record);
+            }
         }
         if self.shared.updates.receiver_count() > 0 {
             let _ = self.shared.updates.send(Update::Record { run, record, status });
@@ -362,6 +385,9 @@ impl Shard {
             Reply::Inbox(_) | Reply::Nobody => {}
             Reply::Command(reply) => {
                 let _ = reply.send(Ok(()));
+            }
+            Reply::Settled { reply, settled } => {
+                let _ = reply.send(Ok(settled));
             }
         }
         self.perform(run, effects);
@@ -393,7 +419,7 @@ impl Shard {
             Reply::Inbox(entry) => {
                 self.answer_inbox(entry, format!("started before as {existing}"))
             }
-            Reply::Command(_) | Reply::Nobody => {}
+            Reply::Command(_) | Reply::Settled { .. } | Reply::Nobody => {}
         }
     }
 
@@ -409,6 +435,9 @@ impl Shard {
         let created = &state.created;
         let (key, parent) = (created.concurrency_key.clone(), created.parent.clone());
         resident.attempts.values().for_each(|it| it.cancel.cancel());
+        for (task, place) in resident.queued.drain() {
+            self.queue.remove(resident.run.kind(task).unwrap_or_default(), place);
+        }
         self.shared.count(|it| &it.runs_ended, 1);
         if let Some(key) = key {
             self.admission.leave(&key, run);
@@ -457,6 +486,9 @@ impl Shard {
                     let _ = reply.send(Err(error));
                 }
             }
+            Reply::Settled { reply, settled } => {
+                let _ = reply.send(answer.map(|()| settled).map_err(LeaseError::from));
+            }
             Reply::Inbox(entry) => {
                 let text = match answer {
                     Ok(()) => surefoot_store::APPLIED.to_owned(),
@@ -472,12 +504,13 @@ impl Shard {
         let Some(resident) = self.residents.remove(&run) else { return };
         resident.attempts.values().for_each(|it| it.cancel.cancel());
         resident.slots.into_values().for_each(|it| self.queue.release(it));
-        if !resident.queued.is_empty() {
-            self.queue.retain(|(id, _)| *id != run);
+        for (task, place) in resident.queued {
+            self.queue.remove(resident.run.kind(task).unwrap_or_default(), place);
         }
         if let Some(due) = resident.due {
             self.timers.remove(&(due, run));
         }
+        self.hand_nothing(run);
     }
 
     /// Drops a run that only waits: waiting costs nothing. Its row says when to load it again.
@@ -520,8 +553,7 @@ impl Shard {
             // A task that no longer wants it gives it back.
             if let Some(resident) = self.residents.get_mut(&run)
                 && (resident.run.state().task(task).attempt != attempt
-                    || resident.run.state().task(task).status
-                        != surefoot_core::run::TaskStatus::Running)
+                    || resident.run.state().task(task).status != TaskStatus::Running)
                 && let Some(slot) = resident.slots.remove(&(task, attempt))
             {
                 self.queue.release(slot);
@@ -539,7 +571,8 @@ impl Shard {
 
 /// Makes the function through which a decision asks for slots.
 fn granter<'a>(
-    queue: &'a mut surefoot_core::queue::Queue<(RunId, TaskId)>,
+    shared: &'a Shared,
+    queue: &'a mut Queue<(RunId, TaskId)>,
     slots: &'a mut Vec<(TaskId, Slot)>,
     fairness: u64,
     now: u64,
@@ -549,7 +582,8 @@ fn granter<'a>(
         if !dispatches {
             return false;
         }
-        let slot = queue.try_take(&request(want, fairness), now);
+        let remote = shared.is_remote(want.kind);
+        let slot = queue.try_take(&request(want, fairness, remote), now);
         let granted = slot.is_some();
         slots.extend(slot.map(|it| (want.task, it)));
         granted
@@ -567,11 +601,21 @@ fn keep_slots(resident: &mut Resident, slots: Vec<(TaskId, Slot)>) {
 fn end_superseded(resident: &mut Resident, task: TaskId) {
     let Some(in_flight) = resident.attempts.get(&task) else { return };
     let state = resident.run.state().task(task);
-    let holds = state.status == surefoot_core::run::TaskStatus::Running
+    let holds = state.status == TaskStatus::Running
         && state.attempt == in_flight.attempt
         && !state.is_cancelling();
     if !holds {
         in_flight.cancel.cancel();
+    }
+}
+
+/// Takes a task that no longer wants a slot out of the queue.
+fn leave_queue(queue: &mut Queue<(RunId, TaskId)>, resident: &mut Resident, task: TaskId) {
+    if resident.run.state().task(task).status == TaskStatus::Ready {
+        return;
+    }
+    if let Some(place) = resident.queued.remove(&task) {
+        queue.remove(resident.run.kind(task).unwrap_or_default(), place);
     }
 }
 

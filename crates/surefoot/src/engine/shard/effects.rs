@@ -31,12 +31,12 @@ impl Shard {
     }
 
     /// Puts a ready task in line for a slot.
-    fn enqueue(&mut self, run: RunId, task: TaskId) {
+    pub(super) fn enqueue(&mut self, run: RunId, task: TaskId) {
         let Some(resident) = self.residents.get_mut(&run) else { return };
         let state = resident.run.state();
         if state.task(task).status != TaskStatus::Ready
             || !self.shared.dispatches
-            || !resident.queued.insert(task)
+            || resident.queued.contains_key(&task)
         {
             return;
         }
@@ -45,15 +45,17 @@ impl Shard {
         let limit = node.concurrency.as_ref();
         let limit =
             Limit { at_once: limit.and_then(|it| it.limit), rate: limit.and_then(|it| it.rate) };
+        let kind = resident.run.kind(task).unwrap_or_default();
         let request = Request {
             item: (run, task),
-            kind: resident.run.kind(task).unwrap_or_default().to_owned(),
+            kind: kind.to_owned(),
             priority: state.created.priority.saturating_add(node.priority),
             fairness: fairness(&resident.run),
             key: key.map(|it| (it, limit)),
+            remote: self.shared.is_remote(kind),
         };
-        let queued_at = state.task(task).since;
-        self.queue.push(request, queued_at);
+        let place = self.queue.push(request, state.task(task).since);
+        resident.queued.insert(task, place);
     }
 
     /// Makes an attempt, if it still holds its task.
@@ -69,6 +71,9 @@ impl Shard {
         let kind = run.kind(task).unwrap_or_default();
         if kind == "workflow" {
             return self.start_child(id, task, attempt);
+        }
+        if self.shared.is_remote(kind) {
+            return self.lend(id, task, attempt);
         }
         let lent = self.shared.vault.lend();
         let input = run.attempt_input(task, &lent);
@@ -114,19 +119,24 @@ impl Shard {
         let Some(resident) = self.residents.get_mut(&ticket.run) else { return };
         let in_flight = InFlight { attempt: ticket.attempt, cancel: ticket.cancel.clone() };
         resident.attempts.insert(ticket.task, in_flight);
-        self.shared.count(|it| &it.attempts_started, 1);
-        self.attempts_in_flight += 1;
-        self.shared.count(|it| &it.attempts_in_flight, 1);
+        self.attempt_begun();
         tokio::spawn(execute(self.shared.clone(), ticket, self.messages.clone()));
     }
 
+    pub(super) fn attempt_begun(&mut self) {
+        self.shared.count(|it| &it.attempts_started, 1);
+        self.attempts_in_flight += 1;
+        self.shared.count(|it| &it.attempts_in_flight, 1);
+    }
+
     /// An attempt that cannot even be begun has failed.
-    fn fail_unmade(&mut self, run: RunId, task: TaskId, attempt: u32, error: TaskError) {
+    pub(super) fn fail_unmade(&mut self, run: RunId, task: TaskId, attempt: u32, error: TaskError) {
         self.give_back(run, task, attempt);
         self.decide(run, Command::Fail { task, attempt, error }, By::engine(), Reply::Nobody);
     }
 
-    fn give_back(&mut self, run: RunId, task: TaskId, attempt: u32) {
+    pub(super) fn give_back(&mut self, run: RunId, task: TaskId, attempt: u32) {
+        self.hand(run, task, attempt, None);
         let Some(resident) = self.residents.get_mut(&run) else { return };
         if resident.attempts.get(&task).is_some_and(|it| it.attempt == attempt) {
             return;

@@ -7,6 +7,7 @@
 mod deciding;
 mod effects;
 mod loading;
+mod remote;
 mod timing;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -27,10 +28,12 @@ use tokio::sync::{mpsc, oneshot};
 use super::admission::Admission;
 use super::builder::OpenError;
 use super::commit::{Batch, Committing, Reply};
+use super::remote::{Capability, LeaseError, Settled, TakeRequest, Taken};
 use super::request::{CommandError, RunOutcome, StartError};
 use super::resident::{Loaded, Resident};
 use super::{Config, Shared};
 use crate::kinds::TaskError;
+use remote::Remote;
 
 /// Messages that may wait for the loop. Callers beyond that wait.
 pub(super) const MESSAGES_MAX: usize = 16 * 1024;
@@ -67,6 +70,27 @@ pub(super) enum Message {
         run: RunId,
         task: TaskId,
         attempt: u32,
+    },
+    /// A worker asks for tasks.
+    Take {
+        request: TakeRequest,
+        reply: oneshot::Sender<Taken>,
+    },
+    /// What a worker asks for is answered with nothing; if it leaves, it loses what it holds.
+    Dismiss {
+        worker: String,
+        leaves: bool,
+    },
+    /// A worker says how an attempt ended.
+    Settle {
+        token: String,
+        worker: Option<String>,
+        digest: Digest,
+        result: Result<Value, TaskError>,
+        reply: oneshot::Sender<Result<Settled, LeaseError>>,
+    },
+    Capabilities {
+        reply: oneshot::Sender<Vec<Capability>>,
     },
     Log(LogLine),
     Loaded {
@@ -130,6 +154,7 @@ pub(super) struct Shard {
     /// Runs that are being loaded, and what is to be asked of them then.
     loading: HashMap<RunId, Vec<(Command, By, Reply)>>,
     queue: Queue<(RunId, TaskId)>,
+    remote: Remote,
     admission: Admission,
     timers: BTreeSet<(Millis, RunId)>,
     /// The earliest time at which a run that is not in memory comes due.
@@ -175,6 +200,7 @@ impl Shard {
             residents: HashMap::new(),
             loading: HashMap::new(),
             queue: Queue::new(slots, kinds),
+            remote: Remote::default(),
             admission: Admission::default(),
             timers: BTreeSet::new(),
             stored_due: None,
@@ -231,6 +257,7 @@ impl Shard {
             self.look_at_timers();
             self.go_on();
             self.fill_slots();
+            self.serve_takers();
             self.submit();
             self.tell_idlers();
             if self.is_done_stopping() {
@@ -248,9 +275,18 @@ impl Shard {
                 self.command(run, command, by, reply);
             }
             Message::Attempted { run, task, attempt, result } => {
-                self.attempted(run, task, attempt, result);
+                self.attempted(run, task, attempt, result, Reply::Nobody);
             }
             Message::Beat { run, task, attempt } => self.beat(run, task, attempt),
+            Message::Take { request, reply } => self.take(request, reply),
+            Message::Dismiss { worker, leaves } => self.dismiss(&worker, leaves),
+            Message::Settle { token, worker, digest, result, reply } => {
+                self.settle(&token, worker.as_deref(), digest, result, reply);
+            }
+            Message::Capabilities { reply } => {
+                // Who asked may have gone.
+                let _ = reply.send(self.capabilities());
+            }
             Message::Log(line) => self.batch.logs.push(line),
             Message::Loaded { run, loaded } => self.loaded(run, loaded),
             Message::Due { runs, next } => self.due(runs, next),

@@ -1,6 +1,8 @@
 //! Keeps runs in memory, for tests and simulations. Nothing survives the value, and nothing ever
 //! fails; [`crate::fault`] adds failures.
 
+mod items;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Mutex;
@@ -9,8 +11,9 @@ use async_trait::async_trait;
 use surefoot_core::ids::{Digest, RunId};
 use surefoot_core::time::Millis;
 
+use self::items::{Items, Order};
 use crate::row::*;
-use crate::{Error, Loaded, Pending, Result, Store};
+use crate::{Error, Item, ItemConflict, ItemWrite, Loaded, Pending, Result, Store};
 
 const LOCATION: &str = "memory";
 
@@ -21,6 +24,7 @@ pub struct MemoryStore(Mutex<Kept>);
 struct Kept {
     epochs: BTreeMap<Shard, u64>,
     journals: HashMap<RunId, Vec<Vec<u8>>>,
+    order: Order,
     rows: BTreeMap<RunId, RunRow>,
     /// By workflow and idempotency key.
     keys: HashMap<(String, String), RunId>,
@@ -33,6 +37,7 @@ struct Kept {
     last_log: i64,
     inbox: BTreeMap<i64, InboxRow>,
     last_entry: i64,
+    items: Items,
 }
 
 impl MemoryStore {
@@ -76,6 +81,15 @@ impl Store for MemoryStore {
 
     async fn records(&self, run: RunId, from: u64, limit: u32) -> Result<Vec<Vec<u8>>> {
         Ok(self.kept().records(run, from, limit))
+    }
+
+    async fn journal(&self, after: i64, limit: u32) -> Result<Vec<JournalEntry>> {
+        let kept = self.kept();
+        Ok(kept.order.page(&kept.journals, after, limit))
+    }
+
+    async fn journal_end(&self) -> Result<i64> {
+        Ok(self.kept().order.end())
     }
 
     async fn run(&self, run: RunId) -> Result<Option<RunRow>> {
@@ -158,6 +172,16 @@ impl Store for MemoryStore {
         Ok(wanted.take(filter.limit as usize).cloned().collect())
     }
 
+    async fn all_logs(&self, after: i64, limit: u32) -> Result<Vec<StoredLog>> {
+        let kept = self.kept();
+        let wanted = kept.logs.iter().filter(|it| it.position > after);
+        Ok(wanted.take(limit as usize).cloned().collect())
+    }
+
+    async fn logs_end(&self) -> Result<i64> {
+        Ok(self.kept().last_log)
+    }
+
     fn append_logs(&self, owner: Owner, lines: Vec<LogLine>) -> Pending<()> {
         let mut kept = self.kept();
         let checked = kept.check(owner).map(|()| kept.log(lines));
@@ -187,6 +211,21 @@ impl Store for MemoryStore {
 
     async fn answered(&self, entry: i64) -> Result<Option<String>> {
         Ok(self.kept().inbox.get(&entry).and_then(|row| row.answer.clone()))
+    }
+
+    async fn item(&self, collection: &str, key: &str) -> Result<Option<Item>> {
+        Ok(self.kept().items.get(collection, key))
+    }
+
+    async fn items(&self, collection: &str, after: Option<&str>, limit: u32) -> Result<Vec<Item>> {
+        Ok(self.kept().items.page(collection, after, limit))
+    }
+
+    async fn write_items(
+        &self,
+        writes: Vec<ItemWrite>,
+    ) -> Result<std::result::Result<Vec<u64>, ItemConflict>> {
+        self.kept().items.write(writes)
     }
 
     async fn info(&self) -> Result<StoreInfo> {
@@ -253,6 +292,7 @@ impl Kept {
             return duplicate;
         }
         self.journals.entry(run).or_default().push(append.record);
+        self.order.push(run, actual);
         self.change_row(run, append.row);
         if let Some(parent) = append.wake {
             self.wake(parent);
@@ -370,6 +410,7 @@ impl Kept {
     fn remove(&mut self, run: RunId, collected: &mut Collected) {
         collected.runs += 1;
         collected.records += self.journals.remove(&run).map_or(0, |it| it.len() as u64);
+        self.order.remove(run);
         self.snapshots.remove(&run);
         if let Some(row) = self.rows.remove(&run)
             && let Some(key) = row.key

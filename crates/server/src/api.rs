@@ -1,0 +1,151 @@
+//! How a route is declared. There is no way to add one without saying who may call it: [`Api`] is
+//! the only thing here that has a router, and it asks for an [`Access`] with every route.
+
+use std::net::SocketAddr;
+
+use axum::Router;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{Content, OpenApi, Ref, ResponseBuilder};
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
+
+use crate::idempotency;
+use crate::problem::Problem;
+use crate::service::Service;
+
+/// What a caller needs to be allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Nothing: health, and what carries a proof of its own.
+    Public,
+    /// To look.
+    Read,
+    /// To start and control runs, and to decide what waits for people.
+    Operate,
+    /// To change definitions and schedules.
+    Deploy,
+    /// Everything.
+    Admin,
+    /// To take tasks and report their results.
+    Worker,
+}
+
+/// A route and who may call it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Declared {
+    /// Such as `GET`.
+    pub method: String,
+    /// With its parameters in braces.
+    pub path: String,
+    pub access: Access,
+}
+
+/// Collects routes.
+pub(crate) struct Api {
+    service: Service,
+    router: OpenApiRouter<Service>,
+    declared: Vec<Declared>,
+}
+
+/// The name of the scheme in the document.
+const BEARER: &str = "token";
+
+impl Api {
+    pub fn new(service: Service) -> Api {
+        Api { service, router: OpenApiRouter::with_openapi(about()), declared: Vec::new() }
+    }
+
+    /// Adds the handlers of one path.
+    pub fn route(mut self, access: Access, routes: UtoipaMethodRouter<Service>) -> Api {
+        let (schemas, mut paths, methods) = routes;
+        for (path, item) in &mut paths.paths {
+            let operations = [
+                ("GET", &mut item.get),
+                ("PUT", &mut item.put),
+                ("POST", &mut item.post),
+                ("DELETE", &mut item.delete),
+                ("PATCH", &mut item.patch),
+            ];
+            for (method, operation) in operations {
+                if let Some(operation) = operation {
+                    describe(operation, access);
+                    let (method, path) = (method.to_owned(), path.clone());
+                    self.declared.push(Declared { method, path, access });
+                }
+            }
+        }
+        let guard = from_fn_with_state((self.service.clone(), access), admit);
+        let methods = methods.route_layer(guard);
+        Api { router: self.router.routes((schemas, paths, methods)), ..self }
+    }
+
+    /// Returns the router, the document, and who may call what.
+    pub fn finish(self) -> (Router<Service>, OpenApi, Vec<Declared>) {
+        let (router, document) = self.router.split_for_parts();
+        (router, document, self.declared)
+    }
+}
+
+/// Lets a request through to its handler if its sender may.
+async fn admit(
+    State((service, access)): State<(Service, Access)>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    if access != Access::Public {
+        let from = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|it| it.0.ip());
+        let principal = service.auth().authenticate(request.headers(), from, service.now())?;
+        principal.require(access)?;
+        request.extensions_mut().insert(principal);
+        if request.headers().contains_key(idempotency::HEADER) {
+            return idempotency::once(service, request, next).await;
+        }
+    }
+    Ok(next.run(request).await)
+}
+
+/// Adds what every operation has in common: the access, and how problems are told.
+fn describe(operation: &mut Operation, access: Access) {
+    let needs = match access {
+        Access::Public => "Anybody may call this.",
+        Access::Read => "Needs the role viewer.",
+        Access::Operate => "Needs the role operator.",
+        Access::Deploy => "Needs the role deployer.",
+        Access::Admin => "Needs the role admin.",
+        Access::Worker => "Needs the role worker.",
+    };
+    let before = operation.description.take().map(|it| format!("{it}\n\n")).unwrap_or_default();
+    operation.description = Some(format!("{before}{needs}"));
+    if access != Access::Public {
+        operation.security = Some(vec![SecurityRequirement::new::<_, [&str; 0], &str>(BEARER, [])]);
+    }
+    let problem = Content::new(Some(Ref::from_schema_name("Problem")));
+    let response = ResponseBuilder::new()
+        .description("A problem, as RFC 9457 has it")
+        .content("application/problem+json", problem)
+        .build();
+    operation.responses.responses.insert("default".to_owned(), response.into());
+}
+
+fn about() -> OpenApi {
+    use utoipa::OpenApi as _;
+    #[derive(utoipa::OpenApi)]
+    #[openapi(components(schemas(surefoot_client::wire::Problem)))]
+    struct Components;
+    let mut document = Components::openapi();
+    document.info.title = "Surefoot".to_owned();
+    document.info.version = env!("CARGO_PKG_VERSION").to_owned();
+    document.info.description = Some(
+        "A durable workflow engine: definitions are proved before they run, every step is durable."
+            .to_owned(),
+    );
+    let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+    document
+        .components
+        .get_or_insert_default()
+        .add_security_scheme(BEARER, SecurityScheme::Http(scheme));
+    document
+}

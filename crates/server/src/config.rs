@@ -1,0 +1,81 @@
+//! Settings of the service: the table `[server]` of `surefoot.toml`.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::auth::Role;
+
+/// Everything that the service can be told. Every field has a default.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServerConfig {
+    /// Where it listens. Beyond loopback, tokens are needed.
+    pub listen: String,
+    /// Who may call; nothing means that everybody on this machine may do everything.
+    pub tokens: Vec<TokenConfig>,
+    /// Bytes of a request's body.
+    pub body_bytes: usize,
+    /// Requests that are worked on at once; more are told to come back.
+    pub requests: usize,
+    /// Seconds that a request's body may take to arrive.
+    pub body_seconds: u64,
+    /// Seconds that a caller may ask to wait for a result.
+    pub wait_seconds: u64,
+    /// Seconds that attempts have to end when the server stops.
+    pub drain_seconds: u64,
+    /// Built-in kinds, such as `shell`, that workers execute instead of the server.
+    pub worker_kinds: Vec<String>,
+    /// Seconds for which the answer to an `Idempotency-Key` is kept.
+    pub idempotency_seconds: u64,
+    /// Streams of live events that may be open; more are told to come back.
+    pub event_clients: usize,
+}
+
+impl Default for ServerConfig {
+    fn default() -> ServerConfig {
+        ServerConfig {
+            listen: "127.0.0.1:7070".to_owned(),
+            tokens: Vec::new(),
+            body_bytes: 4 * 1024 * 1024,
+            requests: 4096,
+            body_seconds: 30,
+            wait_seconds: 60,
+            drain_seconds: 20,
+            worker_kinds: Vec::new(),
+            idempotency_seconds: 24 * 60 * 60,
+            event_clients: 16_384,
+        }
+    }
+}
+
+impl ServerConfig {
+    pub(crate) fn body_time(&self) -> Duration {
+        Duration::from_secs(self.body_seconds)
+    }
+
+    /// How long attempts have to end when the server stops.
+    pub fn drain_time(&self) -> Duration {
+        Duration::from_secs(self.drain_seconds)
+    }
+}
+
+/// A token that the configuration names. Only its hash is kept: `surefoot token hash` makes it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenConfig {
+    /// Who acts, as the history and the audit log name them.
+    pub name: String,
+    /// `blake3:` and 64 hexadecimal digits.
+    pub hash: String,
+    pub role: Role,
+    /// Only workflows of these namespaces; of all if it is missing.
+    #[serde(default)]
+    pub namespaces: Option<Vec<String>>,
+    /// Groups whose approvals the holder may decide.
+    #[serde(default)]
+    pub groups: Vec<String>,
+    /// Only for workers: the capabilities that they may offer; all if it is missing.
+    #[serde(default)]
+    pub capabilities: Option<Vec<String>>,
+}

@@ -1,0 +1,61 @@
+//! The service: HTTP over an engine.
+//!
+//! A program that has an axum router of its own mounts this one beside its routes:
+//!
+//! ```
+//! # tokio::runtime::Runtime::new().unwrap().block_on(async {
+//! let engine = surefoot::Engine::builder().store("memory:").open().await.unwrap();
+//! let service = surefoot_server::Service::open(engine, Default::default()).await.unwrap();
+//! let app = axum::Router::new()
+//!     .route("/hello", axum::routing::get(|| async { "hello" }))
+//!     .merge(service.router());
+//! # let _: axum::Router = app;
+//! # });
+//! ```
+//!
+//! | module | holds |
+//! |---|---|
+//! | `service` | what all handlers share |
+//! | `api` | how a route is declared: with the access that it needs |
+//! | `auth` | who asks, and what they may |
+//! | `body`, `parameters`, `problem`, `cursor` | what comes in and what goes out |
+//! | `idempotency` | a request that is sent twice is carried out once |
+//! | `workflows`, `runs`, `tasks` | the things themselves |
+//! | `bulk` | the same change to many runs |
+//! | `events` | live events, one stream for each client |
+//! | `workers` | who executes tasks in other processes |
+//! | `schedules`, `hooks`, `ingest` | what starts runs by itself |
+//! | `health`, `metrics` | whether it is well, and how much it does |
+//! | `listen` | the socket: where it listens, how it stops |
+
+mod api;
+mod auth;
+mod body;
+mod bulk;
+mod config;
+mod cursor;
+mod events;
+mod health;
+mod hooks;
+mod idempotency;
+mod ingest;
+mod listen;
+mod metrics;
+mod parameters;
+mod problem;
+mod runs;
+mod schedules;
+mod service;
+mod signature;
+mod tasks;
+mod time;
+mod workers;
+mod workflows;
+
+pub use api::{Access, Declared};
+pub use auth::{Principal, Role, hash_for_config};
+pub use config::{ServerConfig, TokenConfig};
+pub use listen::{ListenError, serve};
+pub use metrics::Metrics;
+pub use problem::Problem;
+pub use service::{OpenError, Service};

@@ -1,0 +1,248 @@
+//! What a caller is told when something is not done: `application/problem+json` (RFC 9457) with a
+//! code that has a page, and what to do.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use surefoot::core::run::Refusal;
+use surefoot::core::source::{nearest, oxford};
+use surefoot::inspect::InspectError;
+use surefoot::{CommandError, StartError, store};
+use surefoot_client::wire;
+pub use surefoot_client::wire::Fault;
+
+/// Why a request was not carried out.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    title: String,
+    detail: Option<String>,
+    hint: Option<String>,
+    errors: Vec<Fault>,
+    retry_after_seconds: Option<u64>,
+    supported: Vec<u32>,
+}
+
+/// Faults of one body that are listed.
+pub(crate) const FAULTS_MAX: usize = 20;
+
+impl Problem {
+    pub fn new(status: StatusCode, code: &'static str, title: impl Into<String>) -> Problem {
+        Problem {
+            status,
+            code,
+            title: title.into(),
+            detail: None,
+            hint: None,
+            errors: Vec::new(),
+            retry_after_seconds: None,
+            supported: Vec::new(),
+        }
+    }
+
+    /// What exactly happened here.
+    pub fn detail(self, detail: impl Into<String>) -> Problem {
+        Problem { detail: Some(detail.into()), ..self }
+    }
+
+    /// How to mend it.
+    pub fn hint(self, hint: impl Into<String>) -> Problem {
+        Problem { hint: Some(hint.into()), ..self }
+    }
+
+    pub fn errors(self, errors: Vec<Fault>) -> Problem {
+        Problem { errors, ..self }
+    }
+
+    /// Says when to try again.
+    pub fn retry_after(self, seconds: u64) -> Problem {
+        Problem { retry_after_seconds: Some(seconds), ..self }
+    }
+
+    /// Names the versions of the worker protocol that are spoken.
+    pub fn supported(self, supported: Vec<u32>) -> Problem {
+        Problem { supported, ..self }
+    }
+
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// There is no such thing, or the caller may not know of it.
+    pub fn not_found(what: &str, name: impl std::fmt::Display) -> Problem {
+        Problem::new(StatusCode::NOT_FOUND, "SF4012", format!("there is no {what} `{name}`"))
+    }
+
+    /// A fault of ours. The cause goes to the log, not to the caller.
+    pub fn internal(cause: impl std::fmt::Display) -> Problem {
+        tracing::error!(%cause, "a request failed for a reason of our own");
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "SF4020", "the server made a mistake")
+            .hint("The server's log has the cause. Nothing that was answered before is lost.")
+    }
+
+    /// Returns the body.
+    pub fn to_wire(&self) -> wire::Problem {
+        wire::Problem {
+            kind: format!("/errors/{}", self.code),
+            title: self.title.clone(),
+            status: self.status.as_u16(),
+            code: self.code.to_owned(),
+            detail: self.detail.clone(),
+            hint: self.hint.clone(),
+            errors: self.errors.clone(),
+            supported: self.supported.clone(),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = serde_json::to_vec(&self.to_wire()).unwrap_or_default();
+        let mut response = (self.status, body).into_response();
+        let headers = response.headers_mut();
+        let kind = HeaderValue::from_static("application/problem+json");
+        headers.insert(header::CONTENT_TYPE, kind);
+        if let Some(seconds) = self.retry_after_seconds {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+/// Says "did you mean", or lists what there is.
+pub(crate) fn suggestion(name: &str, known: &[String], what: &str) -> String {
+    const LISTED_MAX: usize = 12;
+    if let Some(near) = nearest(name, known.iter().map(String::as_str)) {
+        return format!("Did you mean `{near}`?");
+    }
+    let names: Vec<&str> = known.iter().take(LISTED_MAX).map(String::as_str).collect();
+    match names.is_empty() {
+        true => format!("There are no {what} yet."),
+        false => format!("There are these {what}: {}.", oxford(&names, "and")),
+    }
+}
+
+fn conflict(code: &'static str, title: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::CONFLICT, code, title)
+}
+
+fn unprocessable(code: &'static str, title: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, title)
+}
+
+fn stopping() -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "SF4019", "the server is stopping")
+        .hint("Send it again: another node, or this one once it is back, will take it.")
+        .retry_after(1)
+}
+
+impl From<store::Error> for Problem {
+    fn from(error: store::Error) -> Problem {
+        tracing::error!(%error, "the store did not do what was asked");
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "SF4019", "the store is not available")
+            .hint("Send it again. The server's log and /readyz say what is wrong.")
+            .retry_after(1)
+    }
+}
+
+impl From<InspectError> for Problem {
+    fn from(error: InspectError) -> Problem {
+        match error {
+            InspectError::NotFound(run) => Problem::not_found("run", run),
+            InspectError::Store(error) => error.into(),
+            InspectError::Unreadable { .. } => Problem::internal(error),
+        }
+    }
+}
+
+impl From<StartError> for Problem {
+    fn from(error: StartError) -> Problem {
+        let title = error.to_string();
+        match error {
+            StartError::UnknownWorkflow { name, known } => {
+                let hint = suggestion(&name, &known, "workflows");
+                Problem::not_found("workflow", name).hint(hint)
+            }
+            StartError::UnknownVersion { workflow, version, known } => {
+                let hint = suggestion(&version, &known, "versions");
+                Problem::not_found(&format!("version of `{workflow}`"), version).hint(hint)
+            }
+            StartError::InvalidInput { violations, .. } => {
+                let faults = violations.iter().take(FAULTS_MAX).map(|it| Fault {
+                    pointer: format!("/input{}", it.pointer),
+                    message: it.message.clone(),
+                });
+                unprocessable("SF4017", "the input does not fit the workflow")
+                    .errors(faults.collect())
+                    .hint("The workflow's `input` schema is in GET /v1/workflows/{id}.")
+            }
+            StartError::MissingHandlers { names, .. } => unprocessable("SF4025", title).hint(
+                format!("Connect a worker with the capability {}, or register the function in the program.", oxford(&names.iter().map(String::as_str).collect::<Vec<_>>(), "and")),
+            ),
+            StartError::KeyConflict { .. } => conflict("SF4013", title)
+                .hint("Send what was sent with this key before, or choose another key."),
+            StartError::Limit { .. } if title.contains("resident_runs") => {
+                Problem::new(StatusCode::TOO_MANY_REQUESTS, "SF4018", title)
+                    .hint("Wait until some runs have ended, or raise limits.resident_runs.")
+                    .retry_after(1)
+            }
+            StartError::Limit { .. } => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "SF4004", title)
+                .hint("Store large data outside, and pass on where it is."),
+            StartError::ConcurrencyKey { .. } => unprocessable("SF4017", title)
+                .hint("The workflow's `concurrency.key` reads the input; send what it reads."),
+            StartError::Fork { .. } => conflict("SF4016", title),
+            StartError::Definition { .. } => unprocessable("SF4022", title)
+                .hint("Deploy the workflow again; this version of the engine refuses it."),
+            StartError::Store(error) => error.into(),
+            StartError::Stopping => stopping(),
+        }
+    }
+}
+
+impl From<CommandError> for Problem {
+    fn from(error: CommandError) -> Problem {
+        match error {
+            CommandError::NotFound(run) => Problem::not_found("run", run),
+            CommandError::Refused(refusal) => refusal.into(),
+            CommandError::Unreadable { .. } => Problem::internal(error),
+            CommandError::Store(error) => error.into(),
+            CommandError::Stopping => stopping(),
+        }
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Problem {
+        let title = refusal.to_string();
+        match refusal {
+            Refusal::Run { hint, .. } | Refusal::Task { hint, .. } => {
+                conflict("SF4016", title).hint(hint)
+            }
+            Refusal::Stale { .. } => conflict("SF4016", title),
+            Refusal::NoTask { hint, .. } => {
+                Problem::new(StatusCode::NOT_FOUND, "SF4012", title).hint(hint)
+            }
+            Refusal::NotAvailable { available, .. } => {
+                let names: Vec<&str> = available.iter().map(String::as_str).collect();
+                let hint = match names.is_empty() {
+                    true => "Nothing is waited for now.".to_owned(),
+                    false => format!("Available now: {}.", oxford(&names, "and")),
+                };
+                conflict("SF4016", title).hint(hint)
+            }
+            Refusal::Forbidden { .. } => Problem::new(StatusCode::FORBIDDEN, "SF4011", title)
+                .hint("The task says who may decide it: GET /v1/tasks."),
+            Refusal::Invalid { pointer, message, .. } => {
+                unprocessable("SF4023", title).errors(vec![Fault { pointer, message }])
+            }
+            Refusal::Limit { .. } => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "SF4004", title),
+        }
+    }
+}

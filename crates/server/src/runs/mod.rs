@@ -1,0 +1,129 @@
+//! Runs: started, listed, looked into, controlled.
+
+mod control;
+mod list;
+pub(crate) mod show;
+mod start;
+
+use surefoot::RunId;
+use surefoot::core::run::{Run, TaskId};
+use surefoot::inspect;
+use surefoot::store::RunRow;
+use surefoot_client::wire;
+use utoipa_axum::routes;
+
+use crate::api::{Access, Api};
+use crate::auth::Principal;
+use crate::parameters::run_id;
+use crate::problem::Problem;
+use crate::service::Service;
+use crate::time;
+
+pub(crate) fn routes(api: Api) -> Api {
+    api.route(Access::Operate, routes!(start::start))
+        .route(Access::Read, routes!(list::list))
+        .route(Access::Read, routes!(show::show))
+        .route(Access::Read, routes!(show::result))
+        .route(Access::Read, routes!(show::history))
+        .route(Access::Read, routes!(show::records))
+        .route(Access::Read, routes!(show::run_logs))
+        .route(Access::Read, routes!(show::tasks))
+        .route(Access::Read, routes!(show::task))
+        .route(Access::Read, routes!(show::why))
+        .route(Access::Read, routes!(show::logs))
+        .route(Access::Read, routes!(show::transitions))
+        .route(Access::Read, routes!(show::graph))
+        .route(Access::Operate, routes!(control::signal))
+        .route(Access::Operate, routes!(control::pause))
+        .route(Access::Operate, routes!(control::resume))
+        .route(Access::Operate, routes!(control::cancel))
+        .route(Access::Operate, routes!(control::kill))
+        .route(Access::Operate, routes!(control::retry))
+        .route(Access::Operate, routes!(control::rewind))
+        .route(Access::Operate, routes!(control::skip))
+        .route(Access::Operate, routes!(control::set_result))
+}
+
+/// Finds a run that the caller may know of.
+pub(crate) async fn row(
+    service: &Service,
+    principal: &Principal,
+    id: &str,
+) -> Result<RunRow, Problem> {
+    let id: RunId = run_id(id)?;
+    let row = service.store().run(id).await?;
+    row.filter(|it| principal.sees(&it.workflow)).ok_or_else(|| Problem::not_found("run", id))
+}
+
+/// Folds a run that the caller may know of.
+pub(crate) async fn load(
+    service: &Service,
+    principal: &Principal,
+    id: &str,
+) -> Result<Run, Problem> {
+    let row = row(service, principal, id).await?;
+    Ok(inspect::load(service.store(), row.id).await?)
+}
+
+/// Writes a run as lists show it.
+pub(crate) fn of_row(row: &RunRow) -> wire::Run {
+    wire::Run {
+        id: row.id.to_string(),
+        workflow: row.workflow.clone(),
+        version: row.version.clone(),
+        definition: row.definition.to_string(),
+        status: row.status.clone(),
+        key: row.key.clone(),
+        labels: row.labels.clone(),
+        actor: row.actor.clone(),
+        priority: row.priority,
+        parent: row.parent.map(|it| it.to_string()),
+        created_at: time::text(row.created_at),
+        started_at: row.started_at.map(time::text),
+        ended_at: row.ended_at.map(time::text),
+        summary: row.summary.clone(),
+        done: row.done,
+        total: row.total,
+        input: None,
+        output: None,
+        error: None,
+    }
+}
+
+/// Writes a run with its data.
+pub(crate) fn of_run(run: &Run) -> wire::Run {
+    let state = run.state();
+    let created = &state.created;
+    let (done, total) = state.progress();
+    wire::Run {
+        id: state.id.to_string(),
+        workflow: created.workflow.clone(),
+        version: created.version.clone(),
+        definition: created.definition.to_string(),
+        status: state.status.name().to_owned(),
+        key: created.key.clone(),
+        labels: created.labels.clone(),
+        actor: created.actor.clone(),
+        priority: created.priority,
+        parent: created.parent.as_ref().map(|it| it.run.to_string()),
+        created_at: time::text(state.created_at),
+        started_at: state.started_at.map(time::text),
+        ended_at: state.ended_at.map(time::text),
+        summary: state.error.as_ref().map(|it| it.error.message.clone()),
+        done,
+        total,
+        input: Some((**created.input.value()).clone()),
+        output: state.output.as_deref().cloned(),
+        error: state.error.as_ref().and_then(|it| serde_json::to_value(it).ok()),
+    }
+}
+
+/// Finds a task by its path.
+fn task_named(run: &Run, path: &str) -> Result<TaskId, Problem> {
+    run.find(path).ok_or_else(|| {
+        let tasks = (0..run.state().tasks.len() as u32).map(TaskId);
+        let known: Vec<String> = tasks.map(|it| run.path(it)).collect();
+        let hint = crate::problem::suggestion(path, &known, "tasks");
+        Problem::not_found("task", path).hint(hint)
+    })
+}
