@@ -50,6 +50,8 @@ OUTPUT_SECONDS_MAX = 20
 BROKEN_ON_PURPOSE = "errors/"
 DEFAULT_PORT = "7070"
 SETTINGS = "surefoot.toml"
+# Languages of programs: their blocks are files of a page, or pieces of files of the repository.
+PROGRAMS = ("rust", "python", "ts")
 
 
 class Problem(Exception):
@@ -193,6 +195,9 @@ class Book:
         if page.startswith(BROKEN_ON_PURPOSE):
             self.left_out["pages of errors show what is refused"] += len(blocks)
             return f"{len(blocks)} left out"
+        for block in blocks:
+            if block.language in PROGRAMS and not block.attributes:
+                self.left_out[f"{block.language} that only shows how it looks"] += 1
         counts = {
             "definitions": sum(self.check_definition(block, blocks) for block in blocks),
             "executed": self.execute(text, blocks),
