@@ -51,7 +51,7 @@ pub async fn measure(
 }
 
 /// Keeps so many runs going for so long, and returns how long each took.
-async fn repeat(
+pub(crate) async fn repeat(
     engine: &Engine,
     workflow: &str,
     concurrency: usize,

@@ -7,6 +7,7 @@
 //! | `closed_loop` | W1 to W4: runs a second and their latency at a number of runs at a time |
 //! | `one_run` | W5: one large graph |
 //! | `checking` | V1: the check of a whole file |
+//! | `remote` | R1: one step that a worker in another process executes |
 //! | `waiting` | W6: a store full of runs that wait |
 //! | `process` | what the process costs meanwhile |
 //! | `row` | one line of the result |
@@ -15,15 +16,17 @@ mod checking;
 mod closed_loop;
 mod one_run;
 mod process;
+mod remote;
 mod row;
 mod waiting;
 mod workload;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use surefoot::{Config, Context, Engine, TaskError};
+use surefoot::{Config, Context, Engine, EngineBuilder, TaskError};
 
 pub use row::Row;
 pub use workload::Workload;
@@ -51,6 +54,8 @@ pub struct Options {
     pub scale: f64,
     /// Where the stores are made, and removed afterwards. The disk that is measured.
     pub directory: PathBuf,
+    /// The program that is a worker of R1, and its arguments but for `--server URL`.
+    pub worker: Vec<OsString>,
 }
 
 /// Why a measurement could not be made.
@@ -68,6 +73,8 @@ pub enum Error {
     Store(#[from] surefoot::store::Error),
     #[error("cannot use the directory {directory}")]
     Directory { directory: PathBuf, source: std::io::Error },
+    #[error("workers cannot be measured: {0}")]
+    Remote(String),
     #[error("a run of {workload} was {status}: {reason}")]
     Run { workload: String, status: surefoot::RunStatus, reason: String },
 }
@@ -94,6 +101,14 @@ pub async fn run(
                     let tasks = scaled(tasks, options.scale);
                     progress(&format!("{workload}, one run of {tasks} tasks"));
                     report(&one_run::measure(options, tasks).await?);
+                }
+            }
+            Workload::R1 => {
+                progress("R1, a worker that waits");
+                report(&remote::dispatch(options).await?);
+                for concurrency in &options.concurrency {
+                    progress(&format!("R1, {concurrency} at a time"));
+                    report(&remote::measure(options, *concurrency).await?);
                 }
             }
             Workload::V1 => {
@@ -130,14 +145,16 @@ impl Scratch {
         scratch
     }
 
-    async fn open(&self) -> Result<Engine, Error> {
+    fn builder(&self) -> EngineBuilder {
         let config = Config { allow_large: true, ..Config::default() };
-        let engine = Engine::builder()
+        Engine::builder()
             .store(&format!("sqlite:{}", self.path.display()))
             .config(config)
             .handler("step", async |_: Context, _: Value| Ok::<_, TaskError>(json!({"ok": true})))
-            .open();
-        Ok(engine.await?)
+    }
+
+    async fn open(&self) -> Result<Engine, Error> {
+        Ok(self.builder().open().await?)
     }
 
     /// Measures what a plain table takes of rows of this size, in rows a second.

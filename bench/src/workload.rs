@@ -23,21 +23,23 @@ pub enum Workload {
     W5,
     /// A million runs that wait for a signal.
     W6,
+    /// One step that a worker in another process executes.
+    R1,
     /// The check of definitions of 100 to 100,000 tasks.
     V1,
 }
 
 impl Workload {
     #[rustfmt::skip]
-    pub const ALL: [Workload; 7] = [
+    pub const ALL: [Workload; 8] = [
         Workload::W1, Workload::W2, Workload::W3, Workload::W4, Workload::W5, Workload::W6,
-        Workload::V1,
+        Workload::R1, Workload::V1,
     ];
 
     /// Returns the definition, and how many steps a run of it has.
     pub(crate) fn definition(self) -> (String, usize) {
         match self {
-            Workload::W1 => layered(1, 1),
+            Workload::W1 | Workload::R1 => layered(1, 1),
             Workload::W2 => layered(10, 10),
             Workload::W3 => joined(100),
             Workload::W4 => layered(1_000, LAYERS),
@@ -103,7 +105,7 @@ impl FromStr for Workload {
 
     fn from_str(text: &str) -> Result<Workload, String> {
         let found = Workload::ALL.into_iter().find(|it| it.to_string().eq_ignore_ascii_case(text));
-        found.ok_or_else(|| format!("there is no workload `{text}`: there are W1 to W6 and V1"))
+        found.ok_or_else(|| format!("there is no workload `{text}`: there are W1 to W6, R1 and V1"))
     }
 }
 

@@ -119,6 +119,27 @@ fn what_was_found_can_be_replayed() {
 }
 
 #[test]
+fn proofs_are_kept_and_checked_by_themselves() {
+    let project = Project::new(&[(FILE, DEAD)]);
+    let done = project.run(&["check", "--save-certificates", "proofs"]);
+    assert_eq!(done.code, 0, "{}", done.err);
+    assert!(done.err.contains(" certificates in proofs"), "{}", done.err);
+    let file = "proofs/order.SF2104.1.json";
+    let out = project.out(&["check", "--verify-certificate", file]);
+    assert!(out.starts_with(&format!("{file}: valid, SF2104 of `never` of `order`: ")), "{out}");
+    let value = json(&project.out(&["check", "--format", "json", "--verify-certificate", file]));
+    assert_eq!(value["valid"][0]["subject"], "never", "{value:#}");
+
+    let path = project.path().join(file);
+    let mut edited = json(&std::fs::read_to_string(&path).unwrap());
+    edited["certificate"]["clauses"] = serde_json::json!([[1, 2]]);
+    std::fs::write(&path, edited.to_string()).unwrap();
+    let verify = ["check", "--verify-certificate", file];
+    project.fails(&verify, 3, &["SF5050", "do not end in a contradiction"]);
+    project.fails(&["check", "--verify-certificate", FILE], 3, &["SF5050", "not a certificate"]);
+}
+
+#[test]
 fn a_version_is_compared_with_the_one_before() {
     let older = HELLO.replace("version: 1.0.0", "version: 0.9.0");
     let project = Project::new(&[(FILE, HELLO), ("older.yaml", &older)]);

@@ -225,7 +225,7 @@ impl<T: Clone> Queue<T> {
     /// Where nobody waits, everybody's turn begins anew; and where some wait for ever, keys that
     /// do not wait are not kept for ever.
     fn forget_ranks(&mut self) {
-        let waiting = self.waiting.len() + self.remote.values().map(BTreeMap::len).sum::<usize>();
+        let waiting = self.waiting.len() + self.waiting_elsewhere();
         if waiting == 0 {
             self.last_rank.clear();
         } else if self.last_rank.len() > 2 * waiting + RANKS_MIN {
@@ -276,6 +276,11 @@ impl<T: Clone> Queue<T> {
             let since = line.values().map(|it| it.since).min().unwrap_or_default();
             Backlog { kind, waiting: line.len(), since }
         })
+    }
+
+    /// How many wait for workers elsewhere.
+    pub fn waiting_elsewhere(&self) -> usize {
+        self.remote.values().map(BTreeMap::len).sum()
     }
 
     /// Whether anybody waits for a worker elsewhere.

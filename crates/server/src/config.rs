@@ -24,6 +24,8 @@ pub struct ServerConfig {
     pub wait_seconds: u64,
     /// Seconds that attempts have to end when the server stops.
     pub drain_seconds: u64,
+    /// Built-in kinds, such as `shell`, that workers execute instead of the server.
+    pub worker_kinds: Vec<String>,
     /// Seconds for which the answer to an `Idempotency-Key` is kept.
     pub idempotency_seconds: u64,
     /// Streams of live events that may be open; more are told to come back.
@@ -40,6 +42,7 @@ impl Default for ServerConfig {
             body_seconds: 30,
             wait_seconds: 60,
             drain_seconds: 20,
+            worker_kinds: Vec::new(),
             idempotency_seconds: 24 * 60 * 60,
             event_clients: 16_384,
         }

@@ -24,7 +24,7 @@
 //! | `events` | live events, one stream for each client |
 //! | `workers` | who executes tasks in other processes |
 //! | `schedules`, `hooks`, `ingest` | what starts runs by itself |
-//! | `health` | whether it is well |
+//! | `health`, `metrics` | whether it is well, and how much it does |
 //! | `listen` | the socket: where it listens, how it stops |
 
 mod api;
@@ -38,6 +38,7 @@ mod hooks;
 mod idempotency;
 mod ingest;
 mod listen;
+mod metrics;
 mod parameters;
 mod problem;
 mod runs;
@@ -53,5 +54,6 @@ pub use api::{Access, Declared};
 pub use auth::{Principal, Role, hash_for_config};
 pub use config::{ServerConfig, TokenConfig};
 pub use listen::{ListenError, serve};
+pub use metrics::Metrics;
 pub use problem::Problem;
 pub use service::{OpenError, Service};

@@ -23,6 +23,7 @@ use crate::auth::{Auth, AuthError};
 use crate::config::ServerConfig;
 use crate::events::Hub;
 use crate::idempotency::UnderWay;
+use crate::metrics::Metrics;
 use crate::problem::Problem;
 use crate::workers::Pool;
 
@@ -38,6 +39,7 @@ struct Inner {
     triggers: Triggers,
     /// `Idempotency-Key`s whose requests are under way.
     under_way: UnderWay,
+    metrics: Arc<Metrics>,
     /// Requests that may still be taken on.
     room: Semaphore,
     workers: Pool,
@@ -73,6 +75,15 @@ impl From<AuthError> for OpenError {
 impl Service {
     /// Makes the service over an engine.
     pub async fn open(engine: Engine, config: ServerConfig) -> Result<Service, OpenError> {
+        Service::with_metrics(engine, config, Arc::default()).await
+    }
+
+    /// As [`Service::open`], showing the metrics that the engine was given as its observer.
+    pub async fn with_metrics(
+        engine: Engine,
+        config: ServerConfig,
+        metrics: Arc<Metrics>,
+    ) -> Result<Service, OpenError> {
         let background = CancellationToken::new();
         let hub = Hub::new(config.event_clients);
         tokio::spawn(hub.clone().run(engine.clone(), background.clone()));
@@ -81,6 +92,7 @@ impl Service {
             schedules: Schedules::open(&engine).await?,
             triggers: Triggers::open(&engine).await?,
             under_way: UnderWay::default(),
+            metrics,
             room: Semaphore::new(config.requests),
             workers: Pool::default(),
             stopping: CancellationToken::new(),
@@ -119,6 +131,7 @@ impl Service {
     fn api(&self) -> Api {
         let api = Api::new(self.clone());
         let api = crate::health::routes(api);
+        let api = crate::metrics::routes(api);
         let api = crate::auth::routes(api);
         let api = crate::workflows::routes(api);
         let api = crate::runs::routes(api);
@@ -146,6 +159,11 @@ impl Service {
     /// Returns how many streams of live events are open.
     pub fn event_clients(&self) -> usize {
         self.0.hub.open()
+    }
+
+    /// Returns how many workers are connected.
+    pub fn worker_count(&self) -> usize {
+        self.0.workers.count()
     }
 
     /// Does what nobody asks for, until the service stops: starts what is scheduled, follows
@@ -188,6 +206,10 @@ impl Service {
 
     pub(crate) fn auth(&self) -> &Auth {
         &self.0.auth
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
     }
 
     pub(crate) fn under_way(&self) -> &UnderWay {

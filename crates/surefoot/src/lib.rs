@@ -41,9 +41,9 @@ pub use clock::{Clock, SystemClock, VirtualClock};
 pub use config::{Config, KindLimit, SecretsConfig};
 pub use engine::{
     Alive, Beat, Capability, CommandError, DeployError, Deployed, Engine, EngineBuilder,
-    ForkRequest, Inbox, Lease, LeaseError, LeaseInfo, OpenError, RemoteConfig, RunHandle,
-    RunOutcome, Settled, StartError, StartRequest, Statistics, TakeError, TakeRequest, Taken,
-    Update,
+    ForkRequest, Inbox, Lease, LeaseError, LeaseInfo, Observation, Observer, OpenError,
+    RemoteConfig, RunHandle, RunOutcome, Settled, StartError, StartRequest, Statistics, TakeError,
+    TakeRequest, Taken, Update,
 };
 pub use kinds::{Context, Kind, TaskError};
 pub use surefoot_core as core;

@@ -28,6 +28,7 @@ pub struct Init {
     surefoot check order.surefoot.yaml --prove\n  \
     surefoot check order.surefoot.yaml --explain pay\n  \
     surefoot check order.surefoot.yaml --against 1.0.0\n  \
+    surefoot check --verify-certificate proofs/*.json\n  \
     surefoot check --format sarif > surefoot.sarif")]
 pub struct Check {
     pub files: Vec<PathBuf>,
@@ -51,6 +52,17 @@ pub struct Check {
     /// takes.
     #[arg(long, value_name = "DIR")]
     pub save_counterexamples: Option<PathBuf>,
+    /// Writes what shows that something never happens, one file for each proof that has it.
+    #[arg(long, value_name = "DIR")]
+    pub save_certificates: Option<PathBuf>,
+    /// Checks such files instead of definitions, with a checker that knows nothing of workflows.
+    #[arg(
+        long,
+        value_name = "FILE",
+        num_args = 1..,
+        conflicts_with_all = ["files", "prove", "explain", "against", "graph", "save_counterexamples", "save_certificates"]
+    )]
+    pub verify_certificate: Vec<PathBuf>,
     /// Draws the definitions as well, with marks on what was refuted.
     #[arg(long, value_name = "PICTURE")]
     pub graph: Option<Picture>,

@@ -5,6 +5,7 @@ mod author;
 mod runs;
 mod serve;
 mod things;
+mod worker;
 
 use anstream::ColorChoice;
 use clap::builder::styling::Styles;
@@ -15,6 +16,7 @@ pub use author::*;
 pub use runs::*;
 pub use serve::*;
 pub use things::*;
+pub use worker::*;
 
 const STYLES: Styles = Styles::styled()
     .header(crate::output::style::HEADING)
@@ -136,6 +138,7 @@ pub enum Command {
     Dev(Dev),
     Server(Server),
     Deploy(Deploy),
+    Worker(Worker),
     // Runs.
     Start(Start),
     #[command(visible_alias = "list")]

@@ -104,7 +104,7 @@ pub enum ConfigAction {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  surefoot bench W1 W2 --concurrency 1 --concurrency 256")]
 pub struct Bench {
-    /// W1 (one step) to W6 (a million waiting runs), V1 (checks); all of them by default.
+    /// W1 (one step) to W6 (a million waiting runs), R1 (a worker in another process), V1 (checks); all of them by default.
     pub workloads: Vec<Workload>,
     /// Runs at a time, a row for each. 1, 16 and 256 by default.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]

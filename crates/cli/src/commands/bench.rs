@@ -1,5 +1,6 @@
 //! `surefoot bench`: what this program does on this machine.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -59,7 +60,15 @@ fn options(session: &Session, arguments: &Bench) -> Result<Options> {
             .store
             .as_ref()
             .map_or_else(|| PathBuf::from(".surefoot/bench"), PathBuf::from),
+        worker: worker(),
     })
+}
+
+/// This very program, as the worker of R1.
+fn worker() -> Vec<OsString> {
+    let arguments = ["worker", "--quiet", "--conformance", "--slots", "256"];
+    let program = std::env::current_exe().map(PathBuf::into_os_string);
+    program.into_iter().chain(arguments.map(OsString::from)).collect()
 }
 
 fn failure(error: Error) -> Failure {
@@ -73,6 +82,7 @@ fn failure(error: Error) -> Failure {
             Failure::new(Exit::Usage, "SF5071", message)
                 .hint("Name a directory on the disk that you mean with --store.")
         }
+        Error::Remote(_) => Failure::new(Exit::Unreachable, "SF5071", error.to_string()),
         // The workloads are this program's own.
         Error::Deploy(_) | Error::Run { .. } => {
             Failure::new(Exit::Bug, "SF5071", format!("a workload has failed: {error}"))

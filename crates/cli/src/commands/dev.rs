@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use notify::{RecursiveMode, Watcher as _};
 use surefoot::core::check::CheckContext;
-use surefoot::{Deployed, Engine, RemoteConfig};
+use surefoot::{Deployed, Engine, EngineBuilder};
 use tokio::sync::mpsc;
 
 use super::server::{Served, engine};
@@ -24,13 +24,14 @@ const SETTLING: Duration = Duration::from_millis(60);
 pub fn dev(session: &Session, arguments: &Dev) -> Result<Exit> {
     let started = Instant::now();
     wait_on_all_cores(async {
-        let engine = match arguments.fresh {
-            true => fresh(session).await?,
-            false => engine(session).await?,
+        let builder = match arguments.fresh {
+            true => fresh(session),
+            false => session.builder(false),
         };
+        let (engine, metrics) = engine(session, builder).await?;
         let mut config = session.settings.server.clone();
         config.listen = format!("127.0.0.1:{}", arguments.port);
-        let served = Served::open(engine.clone(), config).await?;
+        let served = Served::open(engine.clone(), config, metrics).await?;
         let mut deployed = BTreeMap::new();
         deploy_all(session, &engine, &arguments.directory, &mut deployed, true).await?;
         greet(session, arguments, &served, &deployed, started)?;
@@ -45,10 +46,9 @@ pub fn dev(session: &Session, arguments: &Dev) -> Result<Exit> {
     })
 }
 
-async fn fresh(session: &Session) -> Result<Engine> {
-    let builder = Engine::builder().store("memory:").program(PROGRAM);
+fn fresh(session: &Session) -> EngineBuilder {
     let config = session.settings.engine.clone();
-    Ok(builder.config(config).remote_workers(RemoteConfig::default()).open().await?)
+    Engine::builder().store("memory:").program(PROGRAM).config(config)
 }
 
 fn greet(

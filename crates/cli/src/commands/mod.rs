@@ -27,6 +27,7 @@ mod test_file;
 mod timeline;
 mod token;
 mod verbs;
+mod worker;
 
 use surefoot::Command as Ask;
 
@@ -58,6 +59,7 @@ pub fn dispatch(arguments: Arguments) -> Result<Exit> {
         Command::Dev(it) => dev::dev(session, &it),
         Command::Server(it) => server::server(session, &it),
         Command::Deploy(it) => deploy::deploy(session, &it),
+        Command::Worker(it) => worker::worker(session, it),
         Command::Start(it) => start::start(session, &it),
         Command::Ls(it) => ls::ls(session, &it),
         Command::Show(it) => show::show(session, &it),

@@ -1,9 +1,10 @@
 //! `surefoot server`: the service over the project's store, until it is told to stop.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use surefoot::{Engine, RemoteConfig};
-use surefoot_server::{ListenError, OpenError, ServerConfig, Service};
+use surefoot::{Engine, EngineBuilder, RemoteConfig};
+use surefoot_server::{ListenError, Metrics, OpenError, ServerConfig, Service};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -29,8 +30,8 @@ pub fn server(session: &Session, arguments: &Server) -> Result<Exit> {
         return wait_on_all_cores(check_config(session, config));
     }
     wait_on_all_cores(async {
-        let engine = engine(session).await?;
-        let served = Served::open(engine, config).await?;
+        let (engine, metrics) = engine(session, session.builder(false)).await?;
+        let served = Served::open(engine, config, metrics).await?;
         let address = served.address()?;
         session.output.say(format!(
             "surefoot {} serves on http://{address}, store {}",
@@ -53,9 +54,17 @@ async fn check_config(session: &Session, config: ServerConfig) -> Result<Exit> {
     Ok(Exit::Ok)
 }
 
-/// Opens the engine of a server: tasks whose handlers are not here wait for workers.
-pub async fn engine(session: &Session) -> Result<Engine> {
-    Ok(session.builder(false).remote_workers(RemoteConfig::default()).open().await?)
+/// Opens the engine of a server: tasks whose handlers are not here wait for workers, and what it
+/// does is counted.
+pub async fn engine(
+    session: &Session,
+    builder: EngineBuilder,
+) -> Result<(Engine, Arc<Metrics>)> {
+    let metrics = Arc::new(Metrics::default());
+    let kinds = session.settings.server.worker_kinds.clone();
+    let remote = RemoteConfig { kinds, ..RemoteConfig::default() };
+    let builder = builder.remote_workers(remote).observer(metrics.clone());
+    Ok((builder.open().await?, metrics))
 }
 
 /// A service that listens.
@@ -66,9 +75,14 @@ pub struct Served {
 }
 
 impl Served {
-    pub async fn open(engine: Engine, config: ServerConfig) -> Result<Served> {
+    pub async fn open(
+        engine: Engine,
+        config: ServerConfig,
+        metrics: Arc<Metrics>,
+    ) -> Result<Served> {
         let opened = async {
-            let service = Service::open(engine.clone(), config).await.map_err(unusable)?;
+            let service = Service::with_metrics(engine.clone(), config, metrics);
+            let service = service.await.map_err(unusable)?;
             let listener = service.bind().await.map_err(not_listening)?;
             Ok((service, listener))
         };
@@ -116,6 +130,10 @@ impl Served {
 fn unusable(error: OpenError) -> Failure {
     match error {
         OpenError::Store(error) => error.into(),
+        OpenError::Schedules(_) | OpenError::Triggers(_) => {
+            Failure::new(Exit::Unreachable, "SF5013", error.to_string())
+                .hint("`surefoot store verify` says what is wrong with the store.")
+        }
         OpenError::Config(reason) => Failure::new(Exit::Usage, "SF5022", reason)
             .hint("`surefoot server --print-config` shows what may stand there."),
     }

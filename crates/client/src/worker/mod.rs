@@ -126,6 +126,11 @@ impl Worker {
         self
     }
 
+    /// Returns the handlers by name, to add them to another worker.
+    pub fn into_handlers(self) -> HashMap<String, Handler> {
+        self.handlers
+    }
+
     /// Works until the future resolves or somebody drains the worker: then nothing new is taken,
     /// what runs may end, and the worker leaves. A server that does not answer is waited for.
     pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> Result<(), WorkerError> {

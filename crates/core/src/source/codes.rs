@@ -202,6 +202,7 @@ pub const ENTRIES: &[Entry] = &[
     Entry { code: "SF5047", title: "the run goes on", page: include_str!("../../../../docs/errors/SF5047.md") },
     Entry { code: "SF5048", title: "a test file cannot be read", page: include_str!("../../../../docs/errors/SF5048.md") },
     Entry { code: "SF5049", title: "a counterexample cannot be replayed", page: include_str!("../../../../docs/errors/SF5049.md") },
+    Entry { code: "SF5050", title: "a certificate proves nothing", page: include_str!("../../../../docs/errors/SF5050.md") },
     Entry { code: "SF5051", title: "unknown template", page: include_str!("../../../../docs/errors/SF5051.md") },
     Entry { code: "SF5052", title: "a file exists already", page: include_str!("../../../../docs/errors/SF5052.md") },
     Entry { code: "SF5053", title: "a file cannot be written", page: include_str!("../../../../docs/errors/SF5053.md") },
@@ -214,6 +215,8 @@ pub const ENTRIES: &[Entry] = &[
     Entry { code: "SF5092", title: "a directory cannot be watched", page: include_str!("../../../../docs/errors/SF5092.md") },
     Entry { code: "SF5093", title: "the server cannot be reached", page: include_str!("../../../../docs/errors/SF5093.md") },
     Entry { code: "SF5094", title: "the server answered something else", page: include_str!("../../../../docs/errors/SF5094.md") },
+    Entry { code: "SF5095", title: "the server does not take the worker", page: include_str!("../../../../docs/errors/SF5095.md") },
+    Entry { code: "SF5096", title: "the worker does not pass the conformance run", page: include_str!("../../../../docs/errors/SF5096.md") },
 ];
 
 #[cfg(test)]

@@ -11,16 +11,73 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::property::Property;
+use crate::ids::Digest;
+use crate::plan::Plan;
+
+/// The format of the files that this version writes and reads.
+pub const CERTIFICATE_FORMAT: u16 = 1;
 
 /// A claim that some clauses contradict each other, with the steps that show it. Literals are
 /// numbers of variables from 1, negative if negated, as in DIMACS.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Certificate {
     pub property: Property,
     /// The path of the task that it is about.
     pub subject: String,
     pub clauses: Vec<Vec<i32>>,
     pub steps: Vec<Vec<i32>>,
+}
+
+/// A certificate as a file, with the definition that it is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CertificateFile {
+    /// [`CERTIFICATE_FORMAT`].
+    pub format: u16,
+    pub workflow: String,
+    /// Hash of the definition.
+    pub definition: Digest,
+    pub certificate: Certificate,
+}
+
+/// A file that is not a certificate that this version can read.
+#[derive(Debug, thiserror::Error)]
+pub enum Unreadable {
+    #[error("it is not a certificate: {0}")]
+    Json(#[from] serde_json::Error),
+    #[error("its format is {0}, and this version reads {CERTIFICATE_FORMAT}")]
+    Format(u16),
+}
+
+impl CertificateFile {
+    pub fn new(plan: &Plan, certificate: Certificate) -> CertificateFile {
+        CertificateFile {
+            format: CERTIFICATE_FORMAT,
+            workflow: plan.workflow.clone(),
+            definition: plan.hash,
+            certificate,
+        }
+    }
+
+    /// Reads the text of a file.
+    pub fn read(text: &[u8]) -> Result<CertificateFile, Unreadable> {
+        #[derive(Deserialize)]
+        struct Head {
+            format: u16,
+        }
+        let head: Head = serde_json::from_slice(text)?;
+        if head.format != CERTIFICATE_FORMAT {
+            return Err(Unreadable::Format(head.format));
+        }
+        Ok(serde_json::from_slice(text)?)
+    }
+
+    /// Returns the text of a file.
+    pub fn write(&self) -> String {
+        let text = serde_json::to_string(self).expect("a certificate has a text");
+        format!("{text}\n")
+    }
 }
 
 /// Why a certificate proves nothing.
@@ -30,7 +87,7 @@ pub enum Invalid {
     Step(usize),
     #[error("the steps do not end in a contradiction")]
     NoContradiction,
-    #[error("a literal is 0")]
+    #[error("a literal is not the number of a variable")]
     Literal,
 }
 
@@ -49,16 +106,19 @@ impl Certificate {
     /// assert!(certificate.check().is_ok());
     /// ```
     pub fn check(&self) -> Result<(), Invalid> {
-        let mut known = Known::default();
-        for clause in &self.clauses {
-            known.add(clause)?;
+        // The least number has no negation.
+        let mut literals = self.clauses.iter().chain(&self.steps).flatten();
+        if literals.any(|it| *it == 0 || *it == i32::MIN) {
+            return Err(Invalid::Literal);
         }
+        let mut known = Known::default();
+        self.clauses.iter().for_each(|it| known.add(it));
         for (at, step) in self.steps.iter().enumerate() {
             let denied: Vec<i32> = step.iter().map(|it| -it).collect();
             if !known.contradicts(&denied) {
                 return Err(Invalid::Step(at));
             }
-            known.add(step)?;
+            known.add(step);
         }
         if known.contradicts(&[]) { Ok(()) } else { Err(Invalid::NoContradiction) }
     }
@@ -87,13 +147,10 @@ struct Known {
 }
 
 impl Known {
-    fn add(&mut self, clause: &[i32]) -> Result<(), Invalid> {
+    fn add(&mut self, clause: &[i32]) {
         let mut clause = clause.to_vec();
         clause.sort_unstable();
         clause.dedup();
-        if clause.contains(&0) {
-            return Err(Invalid::Literal);
-        }
         match clause[..] {
             [] => self.has_empty = true,
             [only] => self.units.push(only),
@@ -104,7 +161,6 @@ impl Known {
                 self.clauses.push(clause);
             }
         }
-        Ok(())
     }
 
     /// Says whether taking some literals to be true leads to a contradiction by unit propagation.
@@ -166,6 +222,7 @@ mod tests {
         check(&[&[1], &[-1]], &[], Ok(()));
         check(&[&[]], &[], Ok(()));
         check(&[&[1, 0]], &[], Err(Invalid::Literal));
+        check(&[&[1]], &[&[i32::MIN]], Err(Invalid::Literal));
         check(&[&[1], &[-1, 2], &[-2, 3], &[-3]], &[], Ok(()));
         check(&[], &[], Err(Invalid::NoContradiction));
     }

@@ -1,7 +1,7 @@
 //! A counterexample counts once the deciders of the engine do what it says.
 
 use super::Subject;
-use super::finding::Finding;
+use super::finding::{Finding, Proofs};
 use crate::simulate::{Counterexample, Mismatch, replay};
 use crate::source::Severity;
 
@@ -31,6 +31,18 @@ pub(super) fn confirm(subject: &Subject<'_>, finding: Finding, example: Countere
         }
         Err(mismatch) => unconfirmed(finding, &mismatch),
     }
+}
+
+/// Adds an execution to a finding that is certain without it, if it comes to pass.
+pub(super) fn illustrate(
+    subject: &Subject<'_>,
+    finding: Finding,
+    example: Counterexample,
+    proofs: &Proofs,
+) -> Finding {
+    let is_worth_it = proofs.findings.len() < replays_max(subject);
+    let is_real = is_worth_it && replay(subject.plan, &example).is_ok();
+    Finding { counterexample: is_real.then(|| Box::new(example)), ..finding }
 }
 
 fn unconfirmed(mut finding: Finding, mismatch: &Mismatch) -> Finding {

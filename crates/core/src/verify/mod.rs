@@ -31,7 +31,7 @@ mod subject;
 pub mod upgrade;
 mod watch;
 
-pub use certificate::{Certificate, Invalid};
+pub use certificate::{Certificate, CertificateFile, Invalid, Unreadable};
 pub use explain::{Section, explain};
 pub use finding::{Answer, Finding, Proof, Proofs, Verdict};
 pub use property::Property;

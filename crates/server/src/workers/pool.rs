@@ -120,6 +120,11 @@ impl Pool {
         true
     }
 
+    /// Returns how many there are.
+    pub fn count(&self) -> usize {
+        lock(&self.0).len()
+    }
+
     /// The worker gets no more tasks.
     pub fn drain(&self, id: &str) -> Result<(), Problem> {
         let known = lock(&self.0).get(id).map(|it| it.drained.clone());

@@ -14,7 +14,7 @@ use super::attempt::Handlers;
 use super::definitions::Definitions;
 use super::remote::{Leases, RemoteConfig};
 use super::shard::{MESSAGES_MAX, Shard};
-use super::{Counters, Engine, Shared};
+use super::{Counters, Engine, Observer, Shared};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::handler::{AsyncHandler, BlockingHandler};
@@ -34,6 +34,7 @@ pub struct EngineBuilder {
     clock: Option<Arc<dyn Clock>>,
     records_only: bool,
     remote: Option<RemoteConfig>,
+    observer: Option<Arc<dyn Observer>>,
 }
 
 enum StoreChoice {
@@ -139,6 +140,11 @@ impl EngineBuilder {
         EngineBuilder { remote: Some(config), ..self }
     }
 
+    /// Tells somebody of everything that is worth counting.
+    pub fn observer(self, observer: Arc<dyn Observer>) -> EngineBuilder {
+        EngineBuilder { observer: Some(observer), ..self }
+    }
+
     /// Opens the store, takes its runs over and goes on with them.
     pub async fn open(self) -> Result<Engine, OpenError> {
         let program = self.program.unwrap_or_else(program_name);
@@ -161,6 +167,7 @@ impl EngineBuilder {
             clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock::new())),
             updates: broadcast::channel(UPDATES_MAX).0,
             counters: Counters::default(),
+            observer: self.observer,
             dispatches: !self.records_only,
             remote: self.remote,
             leases: Mutex::new(Leases::new(lease)),

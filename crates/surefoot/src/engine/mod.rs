@@ -11,6 +11,7 @@
 //! | `commit` | what is on its way to the store |
 //! | `attempt` | how an attempt is executed |
 //! | `admission` | concurrency limits over runs |
+//! | `observe` | what is told to who counts |
 //! | `definitions` | deployed definitions and their plans |
 //! | `remote` | tasks that workers in other processes execute |
 //! | `retention` | ended runs that may go |
@@ -21,6 +22,7 @@ mod attempt;
 mod builder;
 mod commit;
 mod definitions;
+mod observe;
 mod remote;
 mod request;
 mod resident;
@@ -39,6 +41,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 pub use builder::{EngineBuilder, OpenError};
 pub(crate) use definitions::plan_of;
 pub use definitions::{DeployError, Deployed};
+pub use observe::{Observation, Observer};
 pub use remote::{
     Alive, Beat, Capability, Lease, LeaseError, LeaseInfo, RemoteConfig, Settled, TakeError,
     TakeRequest, Taken,
@@ -73,6 +76,7 @@ pub(crate) struct Shared {
     pub clock: Arc<dyn Clock>,
     pub updates: broadcast::Sender<Update>,
     pub counters: Counters,
+    pub observer: Option<Arc<dyn Observer>>,
     /// Whether attempts are made here; without, decisions are only recorded.
     pub dispatches: bool,
     /// How workers in other processes are served, if they are.

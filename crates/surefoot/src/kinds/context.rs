@@ -42,6 +42,36 @@ pub struct Context {
 pub(crate) type LogSink = Arc<dyn Fn(&str, &str) + Send + Sync>;
 
 impl Context {
+    /// Makes the context of an attempt that another process decided: a worker's. Its lines go to
+    /// `log`; [`Context::cancel`] ends it.
+    pub fn of_worker(
+        run: RunId,
+        workflow: &str,
+        task: &str,
+        attempt: u32,
+        idempotency_key: &str,
+        actor: &str,
+        log: impl Fn(&str, &str) + Send + Sync + 'static,
+    ) -> Context {
+        Context {
+            run,
+            workflow: workflow.to_owned(),
+            task: task.to_owned(),
+            attempt,
+            idempotency_key: idempotency_key.to_owned(),
+            actor: actor.to_owned(),
+            deadline: None,
+            cancel: CancellationToken::new(),
+            log: Arc::new(log),
+            beat: Arc::new(|| ()),
+        }
+    }
+
+    /// Asks the attempt to end.
+    pub fn cancel(&self) {
+        self.cancel.cancel();
+    }
+
     /// Makes a context for a test of a kind: nothing cancels it but [`Context::cancel_for_test`],
     /// and `log` receives its lines.
     #[doc(hidden)]

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::exit::Exit;
-use crate::failure::{Failure, Result};
+use crate::failure::Result;
 use crate::project::Source;
 use crate::session::Session;
 
@@ -17,14 +16,7 @@ pub fn save(session: &Session, directory: &Path, source: &Source) -> Result<()> 
         let number = numbers.entry((&example.workflow, finding.problem.code)).or_default();
         *number += 1;
         let name = format!("{}.{}.{number}.json", example.workflow, finding.problem.code);
-        let path = directory.join(name);
-        let written = std::fs::create_dir_all(directory)
-            .and_then(|()| std::fs::write(&path, example.write()));
-        written.map_err(|error| {
-            let message = format!("`{}` cannot be written: {error}", path.display());
-            Failure::new(Exit::Usage, "SF5003", message)
-                .hint("Name a directory that you may write.")
-        })?;
+        let path = super::keep(directory, &name, &example.write())?;
         session.output.say(format!(
             "surefoot run {} --replay-counterexample {}",
             source.name(),

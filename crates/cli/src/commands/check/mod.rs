@@ -8,9 +8,11 @@
 //! | `explain` | when one task runs, in words |
 //! | `against` | where runs of an older version could go on |
 //! | `counterexamples` | executions, to be replayed |
+//! | `certificates` | proofs, to be checked by others |
 //! | `tally` | the line at the end |
 
 mod against;
+mod certificates;
 mod counterexamples;
 mod explain;
 mod machine;
@@ -40,6 +42,9 @@ static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 pub fn check(session: &Session, arguments: &Check) -> Result<Exit> {
     let report = report(session, arguments)?;
+    if !arguments.verify_certificate.is_empty() {
+        return certificates::verify(session, &arguments.verify_certificate, report);
+    }
     let files = if arguments.files.is_empty() { found()? } else { arguments.files.clone() };
     let context = context(session, arguments);
     let started = elapsed();
@@ -54,6 +59,9 @@ pub fn check(session: &Session, arguments: &Check) -> Result<Exit> {
                 tally.add(&source);
                 if let Some(directory) = &arguments.save_counterexamples {
                     counterexamples::save(session, directory, &source)?;
+                }
+                if let Some(directory) = &arguments.save_certificates {
+                    certificates::save(session, directory, &source)?;
                 }
                 match report {
                     Report::Human => for_people(session, arguments, &source, &upgrades)?,
@@ -170,8 +178,20 @@ fn context(session: &Session, arguments: &Check) -> CheckContext {
         large: arguments.large || session.settings.engine.allow_large,
         databases: Some(databases),
         clock: Some(elapsed),
+        certify: arguments.save_certificates.is_some(),
         ..CheckContext::default()
     }
+}
+
+/// Writes a file into a directory that may not be there yet.
+fn keep(directory: &Path, name: &str, text: &str) -> Result<PathBuf> {
+    let path = directory.join(name);
+    let written = std::fs::create_dir_all(directory).and_then(|()| std::fs::write(&path, text));
+    written.map_err(|error| {
+        let message = format!("`{}` cannot be written: {error}", path.display());
+        Failure::new(Exit::Usage, "SF5053", message).hint("Name a directory that you may write.")
+    })?;
+    Ok(path)
 }
 
 fn elapsed() -> Duration {

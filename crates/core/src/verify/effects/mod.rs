@@ -36,6 +36,7 @@ use super::flow::{Fact, Flow};
 use super::{Finding, Property, Subject};
 use crate::definition::Join;
 use crate::plan::{NodeId, TaskPlan};
+use crate::simulate::{Counterexample, Expected};
 use crate::source::{Problem, Severity};
 
 /// Questions about executions.
@@ -46,6 +47,11 @@ pub(super) struct Hooks<'h> {
     pub may_fail_after: &'h dyn Fn(NodeId, NodeId) -> Answer<()>,
     /// Whether the first completes and the second does not in some execution.
     pub may_miss: &'h dyn Fn(NodeId, NodeId) -> Answer<()>,
+    /// An execution in which both tasks are under way at once, if one can be replayed.
+    pub both_running: &'h dyn Fn(NodeId, NodeId) -> Option<Box<Counterexample>>,
+    /// An execution in which the first completes, the run fails because of the second, and nothing
+    /// undoes the first.
+    pub not_undone: &'h dyn Fn(NodeId, NodeId) -> Option<Box<Counterexample>>,
 }
 
 /// Tasks that all questions to the circuit may involve together.
@@ -70,6 +76,17 @@ pub(super) fn verify(subject: &Subject<'_>, flow: &Flow, proofs: &mut Proofs) {
         may_miss: &|done, missing| {
             let facts = [Fact::Completes(done), Fact::NotCompleted(missing)];
             exactly(circuit.ask(facts), [done, missing])
+        },
+        both_running: &|one, other| {
+            let (first, second) = (subject.name(one), subject.name(other));
+            let expected = Expected::BothRunning { first, second };
+            let facts = [Fact::Runs(one), Fact::Runs(other)];
+            flow.example(subject, Property::Races, &facts, &[one, other], expected)
+        },
+        not_undone: &|done, fails| {
+            let expected = Expected::NotUndone { task: subject.name(done) };
+            let facts = [Fact::Completes(done), Fact::Fatal(fails)];
+            flow.example(subject, Property::Saga, &facts, &[], expected)
         },
     };
     let failing = failing::Failing::new(subject);

@@ -310,7 +310,11 @@ pub(super) fn report(
                 *count += 1;
                 if *count <= SHOWN_MAX {
                     let pair = format!("{} | {}", subject.name(one), subject.name(other));
-                    proofs.refute(pair, finding(subject, candidate));
+                    let mut finding = finding(subject, candidate);
+                    if candidate.between_items_of.is_none() {
+                        finding.counterexample = (hooks.both_running)(one, other);
+                    }
+                    proofs.refute(pair, finding);
                 }
             }
         }

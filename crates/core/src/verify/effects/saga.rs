@@ -58,7 +58,11 @@ pub(super) fn verify(
         match (found, unknown) {
             (Some(fails), _) => {
                 let is_meant = undoes || act.is_declared;
-                proofs.refute(name, left_behind(subject, id, fails, act.effect, is_meant));
+                let mut finding = left_behind(subject, id, fails, act.effect, is_meant);
+                if fails != id {
+                    finding.counterexample = (hooks.not_undone)(id, fails);
+                }
+                proofs.refute(name, finding);
             }
             (None, Some(reason)) => proofs.leave_open(Property::Saga, name, reason),
             (None, None) => proofs.prove(Property::Saga, name),

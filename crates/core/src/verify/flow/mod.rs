@@ -2,14 +2,14 @@
 //! which others end (docs/semantics.md, determinacy). So a graph has no state space: it is a
 //! boolean circuit over what the outside does, and a question about it is one about that circuit.
 //!
-//! A question is first put to many scenarios at once, then to the structure of the circuit, and at
-//! last to a SAT solver, on the part that matters.
+//! A question is first put to many scenarios at once, then to the gates nearby, then to scenarios
+//! made for it, and at last to a SAT solver, on the part that matters.
 //!
 //! | file | answers |
 //! |---|---|
 //! | `circuit` | gates, and many scenarios at once |
 //! | `encode`, `ends`, `conditions` | a plan as a circuit |
-//! | `solve` | can these hold together |
+//! | `near`, `aim`, `solve` | can these hold together: what is excluded nearby, a scenario made for it, a solver |
 //! | `reach`, `reads`, `failures` | the properties |
 
 mod aim;
@@ -35,7 +35,7 @@ use super::confirm::{confirm, replays_max};
 use super::finding::{Answer, Finding, Proofs, Verdict};
 use super::property::Property;
 use crate::plan::{NodeId, ROOT};
-use crate::simulate::Expected;
+use crate::simulate::{Counterexample, Expected, replay};
 use aim::{Aimed, Users, aim};
 use circuit::{Circuit, Lit, Scenarios};
 use conditions::{Conditions, Guard, PathValue};
@@ -232,6 +232,28 @@ impl Flow {
         confirm(subject, finding, example)
     }
 
+    /// Makes an execution in which facts are true, if one can be replayed. The work of `open` tasks
+    /// does not end in it.
+    pub fn example(
+        &self,
+        subject: &Subject<'_>,
+        property: Property,
+        facts: &[Fact],
+        open: &[NodeId],
+        expected: Expected,
+    ) -> Option<Box<Counterexample>> {
+        self.replays_left.set(self.replays_left.get().checked_sub(1)?);
+        let Answer::Yes(found) = self.can(facts) else { return None };
+        let about: Vec<NodeId> = facts.iter().map(|it| it.node()).collect();
+        let mut scenario = self.scenario_of(&found, &about);
+        for (_, end) in scenario.ends.iter_mut().filter(|it| open.contains(&it.0)) {
+            *end = End::Open;
+        }
+        let fields = self.fields.get_or_init(|| example::fields(subject));
+        let example = example::example(subject, fields, property, &scenario, expected);
+        replay(subject.plan, &example).is_ok().then(|| Box::new(example))
+    }
+
     fn circuit(&self) -> &Circuit {
         &self.encoded.circuit
     }
@@ -339,10 +361,14 @@ impl Flow {
 
     /// Tells what becomes in a scenario of a task and of those that matter to it.
     fn scenario(&self, found: &Found, id: NodeId) -> Scenario {
+        self.scenario_of(found, &[id])
+    }
+
+    fn scenario_of(&self, found: &Found, about: &[NodeId]) -> Scenario {
         match found {
-            Found::Tried(at) => self.told(id, |lit| self.scenarios.value(*at, lit)),
-            Found::Aimed(aimed) => self.told(id, |lit| aimed.value(&self.scenarios, lit)),
-            Found::Solved(model) => self.told(id, |lit| value(model, lit)),
+            Found::Tried(at) => self.told(about, |lit| self.scenarios.value(*at, lit)),
+            Found::Aimed(aimed) => self.told(about, |lit| aimed.value(&self.scenarios, lit)),
+            Found::Solved(model) => self.told(about, |lit| value(model, lit)),
             Found::Ends(id, end) => Scenario { ends: vec![(*id, *end)], values: Vec::new() },
         }
     }

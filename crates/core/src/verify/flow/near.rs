@@ -243,3 +243,72 @@ impl Near {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verify::{Certificate, Property};
+
+    #[track_caller]
+    fn check(circuit: &Circuit, all: &[Lit], expected: bool) {
+        let mut near = Near::new(circuit);
+        assert_eq!(near.excludes(circuit, all), expected, "{all:?}");
+        if expected {
+            let Shown { clauses, steps } = near.shown(circuit, all);
+            let (property, subject) = (Property::Assigned, String::new());
+            let certificate = Certificate { property, subject, clauses, steps };
+            assert_eq!(certificate.check(), Ok(()), "{certificate:?}");
+        }
+    }
+
+    #[test]
+    fn conjunctions_are_taken_apart() {
+        let mut circuit = Circuit::new();
+        let (a, b, c) = (circuit.input(false), circuit.input(true), circuit.input(false));
+        let inner = circuit.and([a, !b]);
+        let outer = circuit.and([inner, c]);
+        check(&circuit, &[outer, b], true);
+        check(&circuit, &[outer, !inner], true);
+        check(&circuit, &[outer, !b], false);
+        check(&circuit, &[inner, !outer], false);
+        check(&circuit, &[Lit::FALSE], true);
+        check(&circuit, &[], false);
+    }
+
+    #[test]
+    fn values_are_tried_where_propagation_says_nothing() {
+        let mut circuit = Circuit::new();
+        let (a, b) = (circuit.input(false), circuit.input(false));
+        let square = [[a, b], [a, !b], [!a, b], [!a, !b]].map(|it| !circuit.and(it));
+        check(&circuit, &square, true);
+        check(&circuit, &square[1..], false);
+    }
+
+    /// Tasks start together and one of them completed, so one that did not fail completed as well.
+    #[test]
+    fn what_starts_together_and_does_not_fail_completes() {
+        let mut circuit = Circuit::new();
+        let start = circuit.input(false);
+        let mut task = || {
+            let fails = circuit.input(true);
+            (circuit.and([start, !fails]), circuit.and([start, fails]))
+        };
+        let tasks = [task(), task(), task()];
+        let some = circuit.or(tasks.map(|it| it.0));
+        let (completes, fails) = tasks[0];
+        check(&circuit, &[some, !fails, !completes], true);
+        check(&circuit, &[some, !tasks[1].1, !completes], false);
+    }
+
+    #[test]
+    fn a_long_row_is_followed() {
+        let mut circuit = Circuit::new();
+        let first = circuit.input(false);
+        let mut last = first;
+        for _ in 0..200 {
+            let fails = circuit.input(true);
+            last = circuit.and([last, !fails]);
+        }
+        check(&circuit, &[last, !first], true);
+    }
+}

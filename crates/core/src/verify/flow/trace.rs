@@ -12,10 +12,10 @@ use crate::verify::Subject;
 const STEPS_MAX: usize = 40;
 
 impl Flow {
-    /// Returns the tasks that matter to one, and how they end.
-    pub(super) fn told(&self, id: NodeId, value: impl Fn(Lit) -> bool) -> Scenario {
-        let mut matters: HashSet<NodeId> = [id].into();
-        let mut todo = vec![id];
+    /// Returns the tasks that matter to some, and how they end.
+    pub(super) fn told(&self, about: &[NodeId], value: impl Fn(Lit) -> bool) -> Scenario {
+        let mut matters: HashSet<NodeId> = about.iter().copied().collect();
+        let mut todo = about.to_vec();
         while let Some(id) = todo.pop() {
             let before = self.before[id.0 as usize].iter().copied();
             todo.extend(before.filter(|it| matters.insert(*it)));

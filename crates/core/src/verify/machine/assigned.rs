@@ -147,7 +147,7 @@ impl<'m, 'a> Done<'m, 'a> {
 }
 
 /// Whether a state has an output once a way out of it was taken: its work's, or the event's data.
-fn gives_output(model: &Model<'_>, way: &Way<'_>) -> bool {
+pub(super) fn gives_output(model: &Model<'_>, way: &Way<'_>) -> bool {
     let entry = &model.states[way.from as usize];
     match (model.cause(way), entry.rest) {
         (Cause::Done, _) => !matches!(entry.source.task.work, Work::Nothing),

@@ -1,7 +1,9 @@
 //! Whether some transition is open when the work of a state is done.
 
 use super::Analysis;
+use super::example::with_example;
 use super::model::{Cause, List, Rest, Stay};
+use crate::simulate::Expected;
 use crate::source::Problem;
 use crate::verify::Subject;
 use crate::verify::finding::{Finding, Proofs};
@@ -28,7 +30,12 @@ pub(super) fn exhaustive(subject: &Subject<'_>, machine: &Analysis<'_>, proofs: 
         if is_total(machine, state) || model.stays(state) == Stay::Waits {
             proofs.prove(Property::Exhaustive, name);
         } else if let Some(gap) = machine.search.gap(state) {
-            proofs.refute(name, gap_found(machine, list, &gap.values, gap.trace.clone()));
+            let shown = machine.search.way_into(gap);
+            let finding = gap_found(machine, list, &gap.values, shown.trace());
+            let error_type = Some("no_match".to_owned());
+            let expected = Expected::TaskFailed { task: name.clone(), error_type };
+            let finding = with_example(subject, machine, finding, &shown, expected, proofs);
+            proofs.refute(name, finding);
         } else {
             let reason = why_open(machine, list);
             proofs.findings.push(unsettled(machine, list, &reason));

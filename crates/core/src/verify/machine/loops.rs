@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use super::example::with_example;
 use super::invariant::where_taken;
 use super::model::{Cause, Model, Rest, Way};
 use super::values::Values;
 use super::{Analysis, NAMES_MAX};
 use crate::check::{Components, shortest_cycle};
 use crate::limits::AUTOMATIC_TRANSITIONS_MAX;
+use crate::simulate::Expected;
 use crate::source::Problem;
 use crate::verify::Subject;
 use crate::verify::finding::{Finding, Proofs};
@@ -281,7 +283,12 @@ pub(super) fn hot(subject: &Subject<'_>, machine: &Analysis<'_>, proofs: &mut Pr
     for found in found {
         let name = subject.name(model.states[found.cycle[0] as usize].id);
         match machine.search.hot(&found.cycle) {
-            Some(trace) => proofs.refute(name, hot_loop(machine, &found, trace)),
+            Some(shown) => {
+                let finding = hot_loop(machine, &found, shown.trace());
+                let expected = Expected::RunFailed { error_type: Some("hot_loop".to_owned()) };
+                let finding = with_example(subject, machine, finding, &shown, expected, proofs);
+                proofs.refute(name, finding);
+            }
             None => {
                 let reason = format!("whether {} ends by itself was not settled", found.text());
                 proofs.leave_open(Property::NoHotLoop, name, reason);

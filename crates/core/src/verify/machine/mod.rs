@@ -14,12 +14,14 @@
 //! | `domains`, `guards`, `choices` | what guards decide together, and whether one is true |
 //! | `ways`, `loops`, `waits` | what is never entered, never left, or never ends |
 //! | `reads`, `assigned` | which outputs may be missing |
+//! | `example` | what was found as an execution to be replayed |
 //! | `explain` | when a state is entered, in words |
 
 mod assigned;
 mod choices;
 mod condition;
 mod domains;
+mod example;
 mod explain;
 mod guards;
 mod interface;

@@ -5,11 +5,14 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde_json::{Map, Value as Json};
 
+use super::assigned::gives_output;
 use super::condition::Condition;
 use super::interface::Interface;
 use super::model::{Cause, List, Model, Rest, Stay, Way};
 use super::outputs::Outputs;
+use super::reads::of_template;
 use super::samples::{Wanted, overlaid, smallest};
+use crate::definition::Work;
 use crate::expr::{Budget, Reference};
 use crate::limits::AUTOMATIC_TRANSITIONS_MAX;
 use crate::plan::NodeId;
@@ -24,12 +27,15 @@ const QUIET_MAX: usize = 2_000;
 const EVALUATIONS_MAX: usize = 200_000;
 /// Bytes of variables that are kept.
 const BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Outputs that are followed.
+const SOURCES_MAX: usize = 64;
 /// Inputs that are tried.
 const INPUTS_MAX: usize = 16;
 
 /// What the search found.
 #[derive(Default)]
 pub(crate) struct Search {
+    inputs: Vec<Json>,
     visited: Vec<Visited>,
     /// The first visit of each state.
     first: Vec<Option<usize>>,
@@ -44,17 +50,44 @@ struct Visited {
     state: u32,
     input: usize,
     vars: Map<String, Json>,
+    /// Which of the outputs that parameters read are there.
+    given: u64,
     /// Where it came from, and how; nothing for a start.
-    came: Option<(usize, String)>,
+    came: Option<(usize, Act)>,
     /// Where it goes on to at once, whatever happens outside.
     at_once: Option<usize>,
+}
+
+/// What moves a machine from one state to another.
+#[derive(Clone)]
+pub(super) struct Act {
+    /// Its list among all lists, and the output, error or data that comes with it.
+    pub list: usize,
+    pub data: Option<Json>,
+    /// In words, with the state that it leads to.
+    text: String,
+}
+
+/// A way from the start.
+pub(super) struct Shown {
+    pub input: Json,
+    pub acts: Vec<Act>,
+}
+
+impl Shown {
+    /// The way, step by step.
+    pub fn trace(&self) -> Vec<String> {
+        self.acts.iter().map(|it| it.text.clone()).collect()
+    }
 }
 
 /// A state whose work is done, and nothing is open.
 pub(super) struct Gap {
     /// Such as `vars.rounds = 3, output.approved = false`.
     pub values: String,
-    pub trace: Vec<String>,
+    /// The configuration, and what it was tried with.
+    at: usize,
+    last: Act,
 }
 
 impl Search {
@@ -69,13 +102,14 @@ impl Search {
         explorer.start();
         explorer.explore();
         explorer.find_hot();
+        explorer.found.inputs = explorer.inputs;
         explorer.found
     }
 
     /// A shortest way to a state.
-    pub fn trace(&self, state: u32) -> Option<Vec<String>> {
+    pub fn way_to(&self, state: u32) -> Option<Shown> {
         let at = *self.first.get(state as usize)?;
-        Some(self.trace_to(at?))
+        Some(self.shown(at?))
     }
 
     /// The same, if it has some steps, and no more than `steps_max`.
@@ -85,21 +119,21 @@ impl Search {
         for _ in 0..steps_max {
             match &self.visited[at].came {
                 Some((before, _)) => at = *before,
-                None => return (at != first).then(|| self.trace_to(first)),
+                None => return (at != first).then(|| self.shown(first).trace()),
             }
         }
-        self.visited[at].came.is_none().then(|| self.trace_to(first))
+        self.visited[at].came.is_none().then(|| self.shown(first).trace())
     }
 
     /// A way into a loop through these states that goes round without waiting.
-    pub fn hot(&self, states: &[u32]) -> Option<Vec<String>> {
+    pub fn hot(&self, states: &[u32]) -> Option<Shown> {
         let at = self.hot.iter().find(|it| states.contains(&self.visited[**it].state))?;
-        Some(self.trace_to(*at))
+        Some(self.shown(*at))
     }
 
     /// A way to where a state waits for nothing but times, and nothing is open when they come.
-    pub fn stuck(&self, state: u32) -> Option<Vec<String>> {
-        Some(self.trace_to(*self.stuck.get(&state)?))
+    pub fn stuck(&self, state: u32) -> Option<Shown> {
+        Some(self.shown(*self.stuck.get(&state)?))
     }
 
     /// Values with which nothing is open once the work of a state is done.
@@ -107,15 +141,22 @@ impl Search {
         self.gaps.get(&state)
     }
 
-    fn trace_to(&self, at: usize) -> Vec<String> {
-        let mut steps = Vec::new();
-        let mut at = Some(at);
-        while let Some((before, how)) = at.and_then(|it| self.visited[it].came.as_ref()) {
-            steps.push(how.clone());
-            at = Some(*before);
+    /// The way to where nothing is open, and what is done there.
+    pub fn way_into(&self, gap: &Gap) -> Shown {
+        let mut shown = self.shown(gap.at);
+        shown.acts.push(gap.last.clone());
+        shown
+    }
+
+    fn shown(&self, end: usize) -> Shown {
+        let mut acts = Vec::new();
+        let mut at = end;
+        while let Some((before, act)) = &self.visited[at].came {
+            acts.push(act.clone());
+            at = *before;
         }
-        steps.reverse();
-        steps
+        acts.reverse();
+        Shown { input: self.inputs[self.visited[end].input].clone(), acts }
     }
 }
 
@@ -127,8 +168,12 @@ struct Explorer<'e, 'a> {
     inputs: Vec<Json>,
     /// The variables that something depends on.
     relevant: BTreeSet<&'a str>,
+    /// The states whose outputs the parameters of others take fields of, by bit.
+    sources: Vec<u32>,
+    /// By state, those that its own parameters take fields of.
+    needed: Vec<u64>,
     found: Search,
-    seen: BTreeMap<(u32, usize, String), usize>,
+    seen: BTreeMap<(u32, usize, u64, String), usize>,
     queue: VecDeque<usize>,
     /// Outputs to try, by state, where they do not depend on the variables.
     tried: BTreeMap<u32, Vec<Json>>,
@@ -156,6 +201,7 @@ impl<'e, 'a> Explorer<'e, 'a> {
         hints: &'e [Option<&'e Witness>],
     ) -> Explorer<'e, 'a> {
         let found = Search { first: vec![None; model.states.len()], ..Search::default() };
+        let (sources, needed) = needs(subject, model);
         let mut explorer = Explorer {
             subject,
             model,
@@ -163,6 +209,8 @@ impl<'e, 'a> Explorer<'e, 'a> {
             hints,
             inputs: Vec::new(),
             relevant: relevant(model),
+            sources,
+            needed,
             found,
             seen: BTreeMap::new(),
             queue: VecDeque::new(),
@@ -198,29 +246,29 @@ impl<'e, 'a> Explorer<'e, 'a> {
                 let Ok(value) = template.eval(&names, &Budget::default()) else { return };
                 vars.insert((*name).to_owned(), value);
             }
-            self.visit(self.model.initial, input, vars, None);
+            self.visit(self.model.initial, (input, 0), vars, None);
         }
     }
 
     fn visit(
         &mut self,
         state: u32,
-        input: usize,
+        (input, given): (usize, u64),
         vars: Map<String, Json>,
-        came: Option<(usize, String)>,
+        came: Option<(usize, Act)>,
     ) -> Option<usize> {
         let text = serde_json::to_string(&vars).unwrap_or_default();
-        let key = (state, input, text);
+        let key = (state, input, given, text);
         if let Some(known) = self.seen.get(&key) {
             return Some(*known);
         }
-        self.bytes += 2 * key.2.len();
+        self.bytes += 2 * key.3.len();
         let at = self.found.visited.len();
         if at >= CONFIGURATIONS_MAX || self.bytes > BYTES_MAX {
             return None;
         }
         self.seen.insert(key, at);
-        self.found.visited.push(Visited { state, input, vars, came, at_once: None });
+        self.found.visited.push(Visited { state, input, vars, given, came, at_once: None });
         if self.found.first[state as usize].is_none() {
             (self.found.first[state as usize], self.news) = (Some(at), at);
         }
@@ -239,7 +287,7 @@ impl<'e, 'a> Explorer<'e, 'a> {
                 let is_empty = ways.is_empty() && list.cause != Cause::Done;
                 let is_closed =
                     ways.first().is_some_and(|it| it.closed.is_some() && it.guard.is_none());
-                if !is_empty && !is_closed && self.happens(list) {
+                if !is_empty && !is_closed && self.happens(at, list) {
                     is_stuck &= !self.list(at, list);
                 }
                 if self.evaluations > EVALUATIONS_MAX {
@@ -252,12 +300,12 @@ impl<'e, 'a> Explorer<'e, 'a> {
         }
     }
 
-    fn happens(&self, list: &List<'_>) -> bool {
+    fn happens(&self, at: usize, list: &List<'_>) -> bool {
         let entry = &self.model.states[list.state as usize];
         match list.cause {
             Cause::Done => {
                 let rests = matches!(entry.rest, Rest::Waits | Rest::Final);
-                entry.abilities.can_complete && !rests
+                entry.abilities.can_complete && !rests && self.has_parameters(at)
             }
             Cause::Failed => {
                 let ways = self.model.ways_of(list);
@@ -266,6 +314,13 @@ impl<'e, 'a> Explorer<'e, 'a> {
             }
             Cause::Event(_) | Cause::After(_) => true,
         }
+    }
+
+    /// Whether the outputs are there that the parameters of the work take fields of: without them it
+    /// fails.
+    fn has_parameters(&self, at: usize) -> bool {
+        let here = &self.found.visited[at];
+        self.needed[here.state as usize] & !here.given == 0
     }
 
     /// Tries a list of a configuration with everything that may come. Says whether a way may be
@@ -285,15 +340,15 @@ impl<'e, 'a> Explorer<'e, 'a> {
             may_move |= !matches!(choice, Choice::Nothing);
             match choice {
                 Choice::Takes(way) => {
-                    let cause = self.cause_text(list, &names);
-                    if let Some(to) = self.take(at, way, &names, cause) {
+                    let act = self.act(list, &names, sample);
+                    if let Some(to) = self.take(at, way, &names, act) {
                         targets.insert(to);
                     }
                 }
                 Choice::Nothing
                     if list.cause == Cause::Done && self.model.stays(list.state) == Stay::Never =>
                 {
-                    self.note_gap(at, list, &names);
+                    self.note_gap(at, list, &names, sample);
                 }
                 Choice::Nothing | Choice::Unknown => {}
             }
@@ -380,7 +435,7 @@ impl<'e, 'a> Explorer<'e, 'a> {
         guard.references.iter().all(known)
     }
 
-    fn take(&mut self, at: usize, way: &Way<'a>, names: &Names, cause: String) -> Option<usize> {
+    fn take(&mut self, at: usize, way: &Way<'a>, names: &Names, mut act: Act) -> Option<usize> {
         let mut vars = self.found.visited[at].vars.clone();
         for (name, template) in way.set {
             if self.relevant.contains(name.as_str()) {
@@ -389,8 +444,16 @@ impl<'e, 'a> Explorer<'e, 'a> {
             }
         }
         let line = self.subject.plan.node(self.model.states[way.to as usize].id).line;
-        let how = format!("{cause} → {} (L{line})", self.model.name(way.to));
-        self.visit(way.to, self.found.visited[at].input, vars, Some((at, how)))
+        act.text.push_str(&format!(" → {} (L{line})", self.model.name(way.to)));
+        let here = &self.found.visited[at];
+        let own = self.sources.iter().position(|it| *it == way.from);
+        let own = own.filter(|_| gives_output(self.model, way)).map_or(0, |bit| 1 << bit);
+        let place = (here.input, here.given | own);
+        self.visit(way.to, place, vars, Some((at, act)))
+    }
+
+    fn act(&self, list: &List<'a>, names: &Names, data: Option<Json>) -> Act {
+        Act { list: list.at, data, text: self.cause_text(list, names) }
     }
 
     /// Such as `submit {"data_ready":true}`.
@@ -412,7 +475,7 @@ impl<'e, 'a> Explorer<'e, 'a> {
         }
     }
 
-    fn note_gap(&mut self, at: usize, list: &List<'a>, names: &Names) {
+    fn note_gap(&mut self, at: usize, list: &List<'a>, names: &Names, data: Option<Json>) {
         if self.found.gaps.contains_key(&list.state) || !self.outputs.are_real(list.state) {
             return;
         }
@@ -432,10 +495,10 @@ impl<'e, 'a> Explorer<'e, 'a> {
                 }
             }
         }
-        let mut trace = self.found.trace_to(at);
-        trace.push(format!("{}, and nothing is open", self.cause_text(list, names)));
+        let mut last = self.act(list, names, data);
+        last.text.push_str(", and nothing is open");
         self.news = self.news.max(at);
-        self.found.gaps.insert(list.state, Gap { values: values.join(", "), trace });
+        self.found.gaps.insert(list.state, Gap { values: values.join(", "), at, last });
     }
 
     /// Follows what goes on at once until it comes back, or for longer than a run may.
@@ -464,6 +527,32 @@ impl<'e, 'a> Explorer<'e, 'a> {
         let hot = (0..visited.len()).filter(is_hot).collect();
         self.found.hot = hot;
     }
+}
+
+/// Finds the states whose outputs the parameters of others take fields of, as many as can be
+/// followed, and which of them each state needs.
+fn needs(subject: &Subject<'_>, model: &Model<'_>) -> (Vec<u32>, Vec<u64>) {
+    let ids = &subject.outline.level(model.composite).ids;
+    let mut sources: Vec<u32> = Vec::new();
+    let needed = model.states.iter().map(|entry| {
+        let mut reads = Vec::new();
+        if let Work::Uses { with: Some(with), .. } = &entry.source.task.work {
+            of_template(with, &mut reads);
+        }
+        let mut set = 0;
+        for read in reads.iter().filter(|it| it.is_field) {
+            let Some(state) = ids.get(read.task.as_str()) else { continue };
+            let known = sources.iter().position(|it| it == state);
+            let bit = known.unwrap_or(sources.len());
+            if bit < SOURCES_MAX {
+                sources.extend(known.is_none().then_some(*state));
+                set |= 1 << bit;
+            }
+        }
+        set
+    });
+    let needed = needed.collect();
+    (sources, needed)
 }
 
 /// The variables that some guard reads, and those that these are made from.

@@ -1,8 +1,10 @@
 //! Waiting: transitions on what never happens, and what a proof takes for granted to come.
 
+use super::example::with_example;
 use super::model::{Cause, Closed, List, Model, Rest};
 use super::ways::sent;
 use super::{Analysis, NAMES_MAX};
+use crate::simulate::Expected;
 use crate::source::Problem;
 use crate::verify::Subject;
 use crate::verify::finding::{Finding, Proofs};
@@ -69,8 +71,11 @@ pub(super) fn check(subject: &Subject<'_>, machine: &Analysis<'_>, proofs: &mut 
     for (state, entry) in (0u32..).zip(&model.states) {
         if machine.is_reached(state) && entry.rest != Rest::Final {
             match machine.search.stuck(state).filter(|_| entry.rest == Rest::Waits) {
-                Some(trace) => {
-                    proofs.refute(subject.name(entry.id), times_pass(machine, state, trace))
+                Some(shown) => {
+                    let finding = times_pass(machine, state, shown.trace());
+                    let finding =
+                        with_example(subject, machine, finding, &shown, Expected::Stuck, proofs);
+                    proofs.refute(subject.name(entry.id), finding);
                 }
                 None => waits(subject, machine, state, proofs),
             }

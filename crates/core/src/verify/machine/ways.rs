@@ -1,7 +1,9 @@
 //! Which states can be entered, which can be left, and from which an end can be reached, now that
 //! some ways are known to be closed.
 
+use super::example::with_example;
 use super::model::{Cause, Closed, Model, Rest, Way};
+use crate::simulate::Expected;
 use crate::source::{Problem, oxford};
 use crate::verify::Subject;
 use crate::verify::finding::{Finding, Proofs};
@@ -102,22 +104,32 @@ pub(super) fn traps(subject: &Subject<'_>, machine: &Analysis<'_>, proofs: &mut 
         let reason = "some state fails, or waits in vain, whatever happens".to_owned();
         return proofs.leave_open(Property::OptionToComplete, subject_name, reason);
     }
-    let Some(reached) = caught.iter().find(|it| machine.search.trace(**it).is_some()) else {
+    let way_to = |it: &u32| Some((*it, machine.search.way_to(*it)?));
+    let Some((reached, shown)) = caught.iter().find_map(way_to) else {
         let names: Vec<&str> = caught.iter().map(|it| model.name(*it)).collect();
         let reason = format!("whether {} can be entered was not settled", oxford(&names, "or"));
         return proofs.leave_open(Property::OptionToComplete, subject_name, reason);
     };
-    let property = match model.open_ways(*reached).next() {
+    let property = match model.open_ways(reached).next() {
         Some(_) => Property::Termination,
         None => Property::Liveness,
     };
-    let finding = trap(machine, *reached, &caught, property);
+    let finding = trap(machine, reached, &caught, property, shown.trace());
+    let state = subject.name(model.states[reached as usize].id);
+    let expected = Expected::StateEntered { state, times: 1 };
+    let finding = with_example(subject, machine, finding, &shown, expected, proofs);
     let cause = proofs.findings.len();
     proofs.refute(subject_name.clone(), finding);
     proofs.refute_as_well(Property::OptionToComplete, subject_name, cause);
 }
 
-fn trap(machine: &Analysis<'_>, state: u32, caught: &[u32], property: Property) -> Finding {
+fn trap(
+    machine: &Analysis<'_>,
+    state: u32,
+    caught: &[u32],
+    property: Property,
+    trace: Vec<String>,
+) -> Finding {
     let model = &machine.model;
     let id = &model.states[state as usize].source.task.id;
     let message = match property {
@@ -131,7 +143,6 @@ fn trap(machine: &Analysis<'_>, state: u32, caught: &[u32], property: Property) 
     for way in closed.take(NAMES_MAX) {
         problem = problem.related(way.source.to.span, why_closed(machine, way));
     }
-    let trace = machine.search.trace(state).unwrap_or_default();
     Finding { property, problem, trace, counterexample: None }
 }
 

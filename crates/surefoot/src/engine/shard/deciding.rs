@@ -16,6 +16,7 @@ use super::{NewRun, SHARD, Shard};
 use crate::engine::Shared;
 use crate::engine::admission::Verdict;
 use crate::engine::commit::{Batch, Committing, Follower, Reply};
+use crate::engine::observe;
 use crate::engine::remote::LeaseError;
 use crate::engine::request::{CommandError, RunOutcome, StartError, Update};
 use crate::engine::resident::{Resident, fairness, request};
@@ -368,6 +369,9 @@ impl Shard {
         }
         if let Some(resident) = self.residents.get_mut(&run) {
             resident.unflushed -= 1;
+            if let Some(observer) = &self.shared.observer {
+                observe::tell(&**observer, &resident.run, &record);
+            }
         }
         if self.shared.updates.receiver_count() > 0 {
             let _ = self.shared.updates.send(Update::Record { run, record, status });

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -100,6 +101,8 @@ impl Shard {
             self.answer_taker(taker);
         }
         self.look_at_leases(now);
+        let queued = self.queue.waiting() + self.queue.waiting_elsewhere();
+        self.shared.counters.attempts_queued.store(queued as u64, Ordering::Relaxed);
     }
 
     fn give_out(&mut self) {
