@@ -294,7 +294,8 @@ def check_quote(block: Block) -> bool:
         return False
     path = block.attributes["from"]
     # Examples in comments of a module are tried by `cargo test`, too.
-    source = [line.strip().removeprefix("//! ") for line in (ROOT / path).read_text().splitlines()]
+    source = [re.sub(r"^ *(//! *)?", "", line).rstrip()
+              for line in (ROOT / path).read_text().splitlines()]
     for piece in re.split(r"^ *(?:// |# )?…\n", block.text, flags=re.MULTILINE):
         wanted = [line.strip() for line in piece.strip().splitlines()]
         if not any(source[at:at + len(wanted)] == wanted for at in range(len(source))):
