@@ -9,11 +9,11 @@ What a fence says of its block:
 
     ```sh                              executed by one bash for the whole page, in an empty directory
     ```sh,ignore reason="needs Rust"   not executed; the reason is counted
-    ```yaml title="a.surefoot.yaml"    written to that file first (any language)
+    ```yaml title="a.surefoot.yaml"    written to that file (any language)
     ```yaml,broken                     a definition that is meant to be refused
     ```rust,ignore from="PATH"         a piece of that file of the repository, checked to be in it
-    ```text                            after a block that is executed: lines that it prints, in this
-                                       order, among others; `…` is anything
+    ```text                            after a block that is executed or written: lines that are then
+                                       printed, in this order, among others; `…` is anything
 
 Inside of `sh`, `# -> text` is a line that is printed. A definition in `yaml`, a whole one, must pass
 `surefoot check --strict`. `<!-- needs: httpx -->` on a page leaves its commands out where that is
@@ -69,7 +69,10 @@ class Block:
     text: str
 
     def is_executed(self) -> bool:
-        return self.language == "sh" and "ignore" not in self.flags
+        return self.language == "sh" and "ignore" not in self.flags and not self.is_written()
+
+    def is_written(self) -> bool:
+        return "title" in self.attributes
 
 
 def blocks_of(text: str) -> list[Block]:
@@ -208,7 +211,7 @@ class Book:
     def execute(self, text: str, blocks: list[Block]) -> int:
         """Executes the commands of a page in order. Returns how many blocks that were."""
         for block in blocks:
-            if block.language == "sh" and not block.is_executed():
+            if block.language == "sh" and "ignore" in block.flags:
                 reason = block.attributes.get("reason")
                 if reason is None:
                     raise Problem(f'line {block.line}: say why it is ignored: reason="…"')
@@ -270,22 +273,23 @@ class Book:
 
 
 def execute_block(shell: Shell, home: Path, block: Block, following: Block | None, port: str) -> None:
-    """Writes the file of a block, or executes it and waits for what it should print."""
+    """Writes the file of a block, or executes it, and waits for what is printed then."""
     text = block.text.replace(DEFAULT_PORT, port)
-    if "title" in block.attributes:
+    if block.is_written():
         file = block.attributes["title"]
         source = home / f"file-{block.line}"
         source.write_text(text)
-        shell.run(f"mkdir -p \"$(dirname '{file}')\" && cp '{source}' '{file}'")
-    if not block.is_executed():
+        begin = shell.run(f"mkdir -p \"$(dirname '{file}')\" && cp '{source}' '{file}'")
+    elif block.is_executed():
+        # Only `dev` takes its port from nothing but its option.
+        begin = shell.run(re.sub(r"surefoot dev\b(?!.*--port)", f"surefoot dev --port {port}", text))
+    else:
         return
-    expected = re.findall(r"^ *# -> (.*)$", text, re.MULTILINE)
+    expected = re.findall(r"^ *# -> (.*)$", text, re.MULTILINE) if block.is_executed() else []
     if following is not None and following.language == "text":
         expected += [line for line in following.text.replace(DEFAULT_PORT, port).splitlines()
                      if line.strip(" …")]
-    # Only `dev` takes its port from nothing but its option.
-    script = re.sub(r"surefoot dev\b(?!.*--port)", f"surefoot dev --port {port}", text)
-    shell.expect(shell.run(script), expected)
+    shell.expect(begin, expected)
 
 
 def check_quote(block: Block) -> bool:
