@@ -21,6 +21,7 @@
 //! | `body`, `parameters`, `problem`, `cursor` | what comes in and what goes out |
 //! | `idempotency` | a request that is sent twice is carried out once |
 //! | `workflows`, `runs`, `tasks` | the things themselves |
+//! | `bulk` | the same change to many runs |
 //! | `events` | live events, one stream for each client |
 //! | `workers` | who executes tasks in other processes |
 //! | `schedules`, `hooks`, `ingest` | what starts runs by itself |
@@ -30,6 +31,7 @@
 mod api;
 mod auth;
 mod body;
+mod bulk;
 mod config;
 mod cursor;
 mod events;

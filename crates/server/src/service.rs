@@ -135,6 +135,7 @@ impl Service {
         let api = crate::auth::routes(api);
         let api = crate::workflows::routes(api);
         let api = crate::runs::routes(api);
+        let api = crate::bulk::routes(api);
         let api = crate::tasks::routes(api);
         let api = crate::events::routes(api);
         let api = crate::schedules::routes(api);
@@ -169,6 +170,9 @@ impl Service {
     /// Does what nobody asks for, until the service stops: starts what is scheduled, follows
     /// deployments. [`crate::serve`] does this; a program that mounts the router does it itself.
     pub async fn keep(&self) {
+        if let Err(problem) = crate::bulk::resume(self).await {
+            tracing::error!(?problem, "bulk jobs that were cut off cannot be read");
+        }
         let stop = || self.stopping().clone();
         tokio::join!(self.schedules().keep(stop()), self.triggers().keep(stop()));
     }

@@ -1,5 +1,6 @@
 //! Requests and answers as they are on the wire: JSON in snake case, times in RFC 3339 (UTC).
 
+mod bulk;
 mod event;
 mod problem;
 mod run;
@@ -9,6 +10,7 @@ mod token;
 mod worker;
 mod workflow;
 
+pub use bulk::*;
 pub use event::*;
 pub use problem::{Fault, Problem};
 pub use run::*;
