@@ -129,8 +129,7 @@ async fn look(service: &Service, link: &str) -> Result<(Kept, Principal, u64), P
         actor: kept.actor.clone(),
         role: Role::Operator,
         namespaces: None,
-        groups: None,
-        capabilities: None,
+        ..Principal::local()
     };
     Ok((kept, holder, item.revision))
 }
