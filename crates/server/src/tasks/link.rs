@@ -129,7 +129,9 @@ async fn look(service: &Service, link: &str) -> Result<(Kept, Principal, u64), P
         actor: kept.actor.clone(),
         role: Role::Operator,
         namespaces: None,
-        ..Principal::local()
+        groups: None,
+        capabilities: None,
+        said: Default::default(),
     };
     Ok((kept, holder, item.revision))
 }
