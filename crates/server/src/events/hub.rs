@@ -44,11 +44,31 @@ struct Shared {
 #[derive(Default)]
 struct Clients {
     listening: BTreeMap<u64, Listener>,
+    /// How many of them want records, and how many want log lines.
+    wanting: Wanting,
     last_id: u64,
     /// Streams that are open, whether they listen or still read the store.
     open: usize,
     /// What is up to here was passed on.
     passed: Position,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Wanting {
+    records: usize,
+    logs: usize,
+}
+
+impl Wanting {
+    fn add(&mut self, filter: &Filter) {
+        self.records += usize::from(filter.wants_records());
+        self.logs += usize::from(filter.wants_logs());
+    }
+
+    fn remove(&mut self, filter: &Filter) {
+        self.records -= usize::from(filter.wants_records());
+        self.logs -= usize::from(filter.wants_logs());
+    }
 }
 
 struct Listener {
@@ -99,14 +119,15 @@ impl Hub {
         let mut clients = self.clients();
         // What nobody listened to was not followed: the hub begins where the client is. Never the
         // other way round, for the hub may be in the middle of a page; then the client reads on.
-        if !clients.listening.values().any(|it| it.filter.wants_records()) {
+        if clients.wanting.records == 0 {
             clients.passed.journal = clients.passed.journal.max(at.journal);
         }
-        if !clients.listening.values().any(|it| it.filter.wants_logs()) {
+        if clients.wanting.logs == 0 {
             clients.passed.logs = clients.passed.logs.max(at.logs);
         }
         clients.last_id += 1;
         let (id, from) = (clients.last_id, clients.passed);
+        clients.wanting.add(&filter);
         clients.listening.insert(id, Listener { filter, frames: sender });
         drop(clients);
         self.0.arrived.notify_one();
@@ -159,17 +180,20 @@ impl Hub {
     async fn pass_on(&self, engine: &Engine, folding: &mut Folding) -> Result<(), store::Error> {
         let store = &**engine.store();
         loop {
-            let (passed, records, logs) = {
+            let (passed, wanting) = {
                 let clients = self.clients();
-                let filters = || clients.listening.values().map(|it| &it.filter);
-                let records = filters().any(Filter::wants_records);
-                (clients.passed, records, filters().any(Filter::wants_logs))
+                (clients.passed, clients.wanting)
             };
-            let entries = if records { store.journal(passed.journal, PAGE).await? } else { vec![] };
+            let entries = if wanting.records > 0 {
+                store.journal(passed.journal, PAGE).await?
+            } else {
+                vec![]
+            };
             for entry in &entries {
                 self.pass_record(engine, folding, entry).await?;
             }
-            let lines = if logs { store.all_logs(passed.logs, PAGE).await? } else { vec![] };
+            let lines =
+                if wanting.logs > 0 { store.all_logs(passed.logs, PAGE).await? } else { vec![] };
             for line in &lines {
                 self.pass_line(line);
             }
@@ -231,8 +255,14 @@ impl Hub {
 impl Clients {
     /// Hands a frame to all who take it. Who is too slow is let go and reads the store instead.
     fn send(&mut self, frame: &Arc<Frame>, takes: impl Fn(&Filter) -> bool) {
-        self.listening
-            .retain(|_, it| !takes(&it.filter) || it.frames.try_send(Arc::clone(frame)).is_ok());
+        let wanting = &mut self.wanting;
+        self.listening.retain(|_, it| {
+            let is_kept = !takes(&it.filter) || it.frames.try_send(Arc::clone(frame)).is_ok();
+            if !is_kept {
+                wanting.remove(&it.filter);
+            }
+            is_kept
+        });
     }
 }
 
@@ -244,6 +274,9 @@ impl Drop for Seat {
 
 impl Drop for Listening {
     fn drop(&mut self) {
-        self.hub.clients().listening.remove(&self.id);
+        let mut clients = self.hub.clients();
+        if let Some(gone) = clients.listening.remove(&self.id) {
+            clients.wanting.remove(&gone.filter);
+        }
     }
 }

@@ -138,7 +138,7 @@ fn target(
         (None, Some(line), None) if !line.is_empty() => Ok(Target::Command(line.clone())),
         (None, None, Some(to)) => {
             let smtp = smtp.ok_or("mails need the table [server.smtp]")?;
-            Ok(Target::Email(Email::new(smtp, to, secrets)?))
+            Ok(Target::Email(Box::new(Email::new(smtp, to, secrets)?)))
         }
         _ => Err("give one of `webhook`, `command` and `email`".to_owned()),
     }

@@ -11,6 +11,7 @@ use surefoot::RunId;
 use surefoot::core::time::Millis;
 use surefoot::store::{Error, RunFilter, Store};
 use tokio::sync::Notify;
+use tokio::sync::broadcast::error::RecvError;
 
 use super::lifecycle;
 use super::outbox::{Delivery, MADE_MAX, Outbox, Status};
@@ -91,10 +92,11 @@ impl Courier {
             let look = self.receiver.late_after.map(|_| LATE_INTERVAL.as_millis() as Millis);
             let pause = soonest.into_iter().chain(look).min();
             tokio::select! {
-                update = updates.recv() => match update {
-                    Err(tokio::sync::broadcast::error::RecvError::Closed) => return Ok(()),
-                    Ok(_) | Err(_) => {}
-                },
+                update = updates.recv() => {
+                    if let Err(RecvError::Closed) = update {
+                        return Ok(());
+                    }
+                }
                 () = self.changed.notified() => self.read(store).await?,
                 () = tokio::time::sleep(Duration::from_millis(pause.unwrap_or(0))), if pause.is_some() => {}
             }

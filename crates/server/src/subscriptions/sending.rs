@@ -27,7 +27,7 @@ pub(crate) enum Target {
     },
     /// A program and its arguments; the event comes on its standard input.
     Command(Vec<String>),
-    Email(Email),
+    Email(Box<Email>),
 }
 
 impl Target {
