@@ -373,7 +373,9 @@ mod tests {
         let rate = Rate { count: 2, per: Duration::from_secs(1) };
         let limit = Limit { at_once: None, rate: Some(rate) };
         let mut queue = Queue::new(10, [("work".to_owned(), limit)]);
-        (0..5).for_each(|item| queue.push(request(item), 0));
+        for item in 0..5 {
+            queue.push(request(item), 0);
+        }
         assert_eq!(drain(&mut queue, 0).len(), 2, "a burst of the count");
         assert_eq!(queue.next_start(), Some(500));
         assert_eq!(drain(&mut queue, 500).len(), 1);
@@ -383,7 +385,9 @@ mod tests {
     #[test]
     fn slots_are_never_more_than_there_are() {
         let mut queue = Queue::new(2, []);
-        (0..5).for_each(|item| queue.push(request(item), 0));
+        for item in 0..5 {
+            queue.push(request(item), 0);
+        }
         let slots: Vec<_> = std::iter::from_fn(|| queue.pop(0)).collect();
         assert_eq!((slots.len(), queue.used(), queue.waiting()), (2, 2, 3));
         slots.into_iter().for_each(|(_, slot)| queue.release(slot));

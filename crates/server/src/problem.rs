@@ -10,9 +10,12 @@ use surefoot::{CommandError, StartError, store};
 use surefoot_client::wire;
 pub use surefoot_client::wire::Fault;
 
-/// Why a request was not carried out.
+/// Why a request was not carried out. Boxed, because every handler may answer with it.
 #[derive(Clone, Debug)]
-pub struct Problem {
+pub struct Problem(Box<Told>);
+
+#[derive(Clone, Debug)]
+struct Told {
     status: StatusCode,
     code: &'static str,
     title: String,
@@ -28,7 +31,7 @@ pub(crate) const FAULTS_MAX: usize = 20;
 
 impl Problem {
     pub fn new(status: StatusCode, code: &'static str, title: impl Into<String>) -> Problem {
-        Problem {
+        Problem(Box::new(Told {
             status,
             code,
             title: title.into(),
@@ -37,39 +40,44 @@ impl Problem {
             errors: Vec::new(),
             retry_after_seconds: None,
             supported: Vec::new(),
-        }
+        }))
     }
 
     /// What exactly happened here.
-    pub fn detail(self, detail: impl Into<String>) -> Problem {
-        Problem { detail: Some(detail.into()), ..self }
+    pub fn detail(mut self, detail: impl Into<String>) -> Problem {
+        self.0.detail = Some(detail.into());
+        self
     }
 
     /// How to mend it.
-    pub fn hint(self, hint: impl Into<String>) -> Problem {
-        Problem { hint: Some(hint.into()), ..self }
+    pub fn hint(mut self, hint: impl Into<String>) -> Problem {
+        self.0.hint = Some(hint.into());
+        self
     }
 
-    pub fn errors(self, errors: Vec<Fault>) -> Problem {
-        Problem { errors, ..self }
+    pub fn errors(mut self, errors: Vec<Fault>) -> Problem {
+        self.0.errors = errors;
+        self
     }
 
     /// Says when to try again.
-    pub fn retry_after(self, seconds: u64) -> Problem {
-        Problem { retry_after_seconds: Some(seconds), ..self }
+    pub fn retry_after(mut self, seconds: u64) -> Problem {
+        self.0.retry_after_seconds = Some(seconds);
+        self
     }
 
     /// Names the versions of the worker protocol that are spoken.
-    pub fn supported(self, supported: Vec<u32>) -> Problem {
-        Problem { supported, ..self }
+    pub fn supported(mut self, supported: Vec<u32>) -> Problem {
+        self.0.supported = supported;
+        self
     }
 
     pub fn status(&self) -> StatusCode {
-        self.status
+        self.0.status
     }
 
     pub fn code(&self) -> &'static str {
-        self.code
+        self.0.code
     }
 
     /// There is no such thing, or the caller may not know of it.
@@ -87,14 +95,14 @@ impl Problem {
     /// Returns the body.
     pub fn to_wire(&self) -> wire::Problem {
         wire::Problem {
-            kind: format!("/errors/{}", self.code),
-            title: self.title.clone(),
-            status: self.status.as_u16(),
-            code: self.code.to_owned(),
-            detail: self.detail.clone(),
-            hint: self.hint.clone(),
-            errors: self.errors.clone(),
-            supported: self.supported.clone(),
+            kind: format!("/errors/{}", self.0.code),
+            title: self.0.title.clone(),
+            status: self.0.status.as_u16(),
+            code: self.0.code.to_owned(),
+            detail: self.0.detail.clone(),
+            hint: self.0.hint.clone(),
+            errors: self.0.errors.clone(),
+            supported: self.0.supported.clone(),
         }
     }
 }
@@ -102,14 +110,14 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let body = serde_json::to_vec(&self.to_wire()).unwrap_or_default();
-        let mut response = (self.status, body).into_response();
+        let mut response = (self.0.status, body).into_response();
         let headers = response.headers_mut();
         let kind = HeaderValue::from_static("application/problem+json");
         headers.insert(header::CONTENT_TYPE, kind);
-        if let Some(seconds) = self.retry_after_seconds {
+        if let Some(seconds) = self.0.retry_after_seconds {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if self.status == StatusCode::UNAUTHORIZED {
+        if self.0.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response

@@ -5,21 +5,20 @@ use std::time::Duration;
 
 use serde_json::Value;
 use surefoot_core::ids::{Digest, RunId};
-use surefoot_core::queue::{Queue, Slot};
 use surefoot_core::run::{
-    Activity, By, Command, Decision, Effect, Env, Refusal, Run, RunStatus, TaskId, TaskStatus, Want,
+    Activity, By, Command, Decision, Effect, Env, Refusal, Run, RunStatus, TaskId, TaskStatus,
 };
 use surefoot_store::{Append, LogLine, Outcome};
 use tokio::sync::oneshot;
 
+use super::slots::{granter, keep_slots, leave_queue};
 use super::{NewRun, SHARD, Shard};
-use crate::engine::Shared;
 use crate::engine::admission::Verdict;
 use crate::engine::commit::{Batch, Committing, Follower, Reply};
 use crate::engine::observe;
 use crate::engine::remote::LeaseError;
 use crate::engine::request::{CommandError, RunOutcome, StartError, Update};
-use crate::engine::resident::{Resident, fairness, request};
+use crate::engine::resident::{Resident, fairness};
 use crate::kinds::TaskError;
 
 /// Pause before a store that cannot write is asked again; doubles up to the maximum.
@@ -533,67 +532,11 @@ impl Shard {
         }
     }
 
-    /// Gives slots that have become free to tasks that wait for them.
-    pub(super) fn fill_slots(&mut self) {
-        if !self.dispatches() {
-            return;
-        }
-        let now = self.now();
-        while let Some(((run, task), slot)) = self.queue.pop(now).map(|(it, slot)| (it.item, slot))
-        {
-            let Some(resident) = self.residents.get_mut(&run) else {
-                self.queue.release(slot);
-                continue;
-            };
-            resident.queued.remove(&task);
-            let attempt = resident.run.state().task(task).attempt + 1;
-            resident.slots.insert((task, attempt), slot);
-            let command = Command::Dispatch { task, worker: None };
-            self.decide(run, command, By::engine(), Reply::Nobody);
-            // A task that no longer wants it gives it back.
-            if let Some(resident) = self.residents.get_mut(&run)
-                && (resident.run.state().task(task).attempt != attempt
-                    || resident.run.state().task(task).status != TaskStatus::Running)
-                && let Some(slot) = resident.slots.remove(&(task, attempt))
-            {
-                self.queue.release(slot);
-            }
-        }
-    }
-
     pub(super) fn is_admitted(&self, run: &Run) -> bool {
         let state = run.state();
         let key = state.created.concurrency_key.as_ref();
         state.status != RunStatus::Pending
             || key.is_none_or(|it| self.admission.holds(it, state.id))
-    }
-}
-
-/// Makes the function through which a decision asks for slots.
-fn granter<'a>(
-    shared: &'a Shared,
-    queue: &'a mut Queue<(RunId, TaskId)>,
-    slots: &'a mut Vec<(TaskId, Slot)>,
-    fairness: u64,
-    now: u64,
-    dispatches: bool,
-) -> impl FnMut(&Want<'_>) -> bool + 'a {
-    move |want| {
-        if !dispatches {
-            return false;
-        }
-        let remote = shared.is_remote(want.kind);
-        let slot = queue.try_take(&request(want, fairness, remote), now);
-        let granted = slot.is_some();
-        slots.extend(slot.map(|it| (want.task, it)));
-        granted
-    }
-}
-
-fn keep_slots(resident: &mut Resident, slots: Vec<(TaskId, Slot)>) {
-    for (task, slot) in slots {
-        let attempt = resident.run.state().task(task).attempt;
-        resident.slots.insert((task, attempt), slot);
     }
 }
 
@@ -606,16 +549,6 @@ fn end_superseded(resident: &mut Resident, task: TaskId) {
         && !state.is_cancelling();
     if !holds {
         in_flight.cancel.cancel();
-    }
-}
-
-/// Takes a task that no longer wants a slot out of the queue.
-fn leave_queue(queue: &mut Queue<(RunId, TaskId)>, resident: &mut Resident, task: TaskId) {
-    if resident.run.state().task(task).status == TaskStatus::Ready {
-        return;
-    }
-    if let Some(place) = resident.queued.remove(&task) {
-        queue.remove(resident.run.kind(task).unwrap_or_default(), place);
     }
 }
 

@@ -8,6 +8,7 @@ mod deciding;
 mod effects;
 mod loading;
 mod remote;
+mod slots;
 mod timing;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
