@@ -86,6 +86,8 @@ export class ProblemError extends SurefootError {
   readonly detail: string;
   /** How to mend it. */
   readonly hint: string;
+  /** Each fault in what was sent, where there may be several, with its place. */
+  readonly faults: readonly string[];
 
   constructor(
     readonly status: number,
@@ -97,15 +99,24 @@ export class ProblemError extends SurefootError {
     const text = (key: string) => (typeof document[key] === "string" ? document[key] : "");
     const [code, detail, hint] = [text("code"), text("detail"), text("hint")];
     const title = text("title") || `HTTP ${status}`;
+    const faults = faultsOf(document["errors"]);
     super(
       (code && `[${code}] `) +
         title +
         (detail && `: ${detail}`) +
         ` (${status} to ${request})` +
+        faults.map((it) => `\n  ${it}`).join("") +
         (hint && `\n  hint: ${hint}`),
     );
     [this.code, this.title, this.detail, this.hint] = [code, title, detail, hint];
+    this.faults = faults;
   }
+}
+
+function faultsOf(errors: unknown): string[] {
+  if (!Array.isArray(errors)) return [];
+  const known = errors.filter((it) => typeof it === "object" && it !== null);
+  return known.map((it) => `${it.pointer ?? ""} ${it.message ?? ""}`.trim());
 }
 
 /** 400, 413, 415, 422 and the like: the request itself is wrong. */

@@ -151,8 +151,8 @@ export async function running<T>(
   const url = typeof server === "string" ? server : server.url;
   const work = worker.serve({ server: url });
   try {
-    // A worker that is refused fails the test at once.
-    return await Promise.race([test(), work.then(() => Promise.reject(new Error("the worker ended")))]);
+    // A worker that is refused fails the test at once; one that is drained does not end it.
+    return await Promise.race([test(), work.then(() => new Promise<never>(() => {}))]);
   } finally {
     worker.stop();
     await work;

@@ -1,4 +1,4 @@
-"""The handlers that `surefoot worker conformance URL` expects.
+"""The handlers that `surefoot worker conformance URL` wants; see docs/worker-conformance.md.
 
 Start this first, against the same server:
 
@@ -15,12 +15,16 @@ from surefoot import Ctx, Fatal, Retry, Worker
 worker = Worker(slots=8, name="conformance-python")
 
 
-class SucceedOn(TypedDict):
-    succeed_on: int
+class Fail(TypedDict):
+    until: int
 
 
 class Sleep(TypedDict):
-    ms: int
+    seconds: float
+
+
+class Progress(TypedDict):
+    steps: int
 
 
 @worker.handler("conformance.echo")
@@ -29,29 +33,31 @@ def echo(value: Any) -> Any:
 
 
 @worker.handler("conformance.fail")
-def fail(wanted: SucceedOn, ctx: Ctx) -> dict[str, int]:
-    if ctx.attempt < wanted["succeed_on"]:
-        raise Retry(f"attempt {ctx.attempt} fails on purpose")
-    return {"attempt": ctx.attempt}
+def fail(wanted: Fail, ctx: Ctx) -> dict[str, Any]:
+    if ctx.attempt < wanted["until"]:
+        raise Retry(ctx.idempotency_key, type="conformance")
+    return {"attempt": ctx.attempt, "idempotency_key": ctx.idempotency_key}
 
 
 @worker.handler("conformance.fatal")
 def fatal() -> None:
-    raise Fatal("this never succeeds", type="conformance")
+    raise Fatal("as asked", type="conformance_fatal")
 
 
 @worker.handler("conformance.sleep")
-async def sleep(wanted: Sleep) -> dict[str, int]:
+async def sleep(wanted: Sleep) -> dict[str, float]:
     # A cancelled attempt ends here, with an error of the type `cancelled`.
-    await asyncio.sleep(wanted["ms"] / 1000)
-    return {"slept_ms": wanted["ms"]}
+    await asyncio.sleep(wanted["seconds"])
+    return {"slept": wanted["seconds"]}
 
 
 @worker.handler("conformance.progress")
-def progress(ctx: Ctx) -> dict[str, bool]:
-    ctx.progress(0.5, "half way")
-    ctx.log("half way")
-    return {"done": True}
+def progress(wanted: Progress, ctx: Ctx) -> Progress:
+    for step in range(1, wanted["steps"] + 1):
+        ctx.progress(step / wanted["steps"], f"step {step}")
+        ctx.log(f"step {step}")
+        ctx.sleep(0.5)
+    return wanted
 
 
 if __name__ == "__main__":

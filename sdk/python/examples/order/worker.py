@@ -38,6 +38,11 @@ class Payment:
 
 
 @dataclass
+class Message:
+    order: str
+
+
+@dataclass
 class Receipt:
     charge: str
 
@@ -75,8 +80,8 @@ def reserve(line: Line) -> dict[str, int]:
 
 
 @worker.handler("order.notify")
-async def notify(message: dict[str, str], ctx: Ctx) -> None:
-    ctx.log(f"order {message['order']} is on its way")
+async def notify(message: Message, ctx: Ctx) -> None:
+    ctx.log(f"order {message.order} is on its way")
 
 
 if __name__ == "__main__":

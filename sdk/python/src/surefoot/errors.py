@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 __all__ = [
     "Busy",
@@ -122,6 +122,8 @@ class ProblemError(SurefootError):
         self.title = self._text("title") or f"HTTP {status}"
         self.detail = self._text("detail")
         self.hint = self._text("hint")
+        # Each fault in what was sent, where there may be several, with its place.
+        self.faults = self._faults()
         super().__init__(self._sentence())
 
     def _text(self, key: str) -> str:
@@ -131,8 +133,15 @@ class ProblemError(SurefootError):
     def _sentence(self) -> str:
         code = f"[{self.code}] " if self.code else ""
         detail = f": {self.detail}" if self.detail else ""
+        faults = "".join(f"\n  {it}" for it in self.faults)
         hint = f"\n  hint: {self.hint}" if self.hint else ""
-        return f"{code}{self.title}{detail} ({self.status} to {self.request}){hint}"
+        return f"{code}{self.title}{detail} ({self.status} to {self.request}){faults}{hint}"
+
+    def _faults(self) -> list[str]:
+        errors = self.document.get("errors")
+        known = cast("list[object]", errors) if isinstance(errors, list) else []
+        faults = [cast("dict[str, object]", it) for it in known if isinstance(it, dict)]
+        return [f"{it.get('pointer') or ''} {it.get('message') or ''}".strip() for it in faults]
 
 
 class Invalid(ProblemError):

@@ -53,4 +53,4 @@ def test_what_cannot_be_delivered_is_not_paid(
         with pytest.raises(RunFailed) as caught:
             run.result()
     assert caught.value.error["type"] == kind
-    assert [it["type"] for it in run.history()].count("compensated") == refunds
+    assert [it["type"] for it in run.history()].count("undone") == refunds

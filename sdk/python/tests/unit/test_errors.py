@@ -52,6 +52,13 @@ def test_a_problem_says_what_where_and_how_to_mend_it() -> None:
     assert str(error) == expected
 
 
+def test_a_problem_names_each_fault() -> None:
+    errors = [{"pointer": "/a", "message": "is no number"}, {"pointer": "", "message": "line 2: x"}]
+    document = {"title": "it is wrong", "errors": [*errors, 5]}
+    error = refusal(Reply(422, {}, json.dumps(document).encode()), "PUT /")
+    assert str(error) == "it is wrong (422 to PUT /)\n  /a is no number\n  line 2: x"
+
+
 @pytest.mark.parametrize("body", [b"", b"null", b"[]", b'"x"', b"<html>", b'{"code": 5}', b"\xff"])
 def test_whatever_a_proxy_answers_is_an_error_of_ours(body: bytes) -> None:
     error: Any = refusal(Reply(500, {}, body), "GET /")

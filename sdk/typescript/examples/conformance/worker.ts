@@ -1,6 +1,6 @@
 /**
- * The handlers that `surefoot worker conformance URL` expects. Start this first, against the same
- * server:
+ * The handlers that `surefoot worker conformance URL` wants; see docs/worker-conformance.md. Start
+ * this first, against the same server:
  *
  *     npm run build:tests
  *     SUREFOOT_SERVER=http://127.0.0.1:7070 node .build/examples/conformance/worker.js
@@ -15,25 +15,28 @@ export const worker = new Worker({ slots: 8, name: "conformance-typescript" });
 
 worker.handler("conformance.echo", (input) => input);
 
-worker.handler<{ succeed_on: number }>("conformance.fail", ({ succeed_on }, { attempt }) => {
-  if (attempt < succeed_on) throw new Retry(`attempt ${attempt} fails on purpose`);
-  return { attempt };
+worker.handler<{ until: number }>("conformance.fail", ({ until }, { attempt, idempotencyKey }) => {
+  if (attempt < until) throw new Retry(idempotencyKey, { type: "conformance" });
+  return { attempt, idempotency_key: idempotencyKey };
 });
 
 worker.handler("conformance.fatal", () => {
-  throw new Fatal("this never succeeds", { type: "conformance" });
+  throw new Fatal("as asked", { type: "conformance_fatal" });
 });
 
-worker.handler<{ ms: number }>("conformance.sleep", async ({ ms }, { signal }) => {
+worker.handler<{ seconds: number }>("conformance.sleep", async ({ seconds }, { signal }) => {
   // A cancelled attempt ends here, with an error of the type `cancelled`.
-  await sleep(ms, undefined, { signal });
-  return { slept_ms: ms };
+  await sleep(seconds * 1000, undefined, { signal });
+  return { slept: seconds };
 });
 
-worker.handler("conformance.progress", (_input, ctx) => {
-  ctx.progress(0.5, "half way");
-  ctx.log("half way");
-  return { done: true };
+worker.handler<{ steps: number }>("conformance.progress", async ({ steps }, ctx) => {
+  for (let step = 1; step <= steps; step++) {
+    ctx.progress(step / steps, `step ${step}`);
+    ctx.log(`step ${step}`);
+    await sleep(500, undefined, { signal: ctx.signal });
+  }
+  return { steps };
 });
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) await worker.run();

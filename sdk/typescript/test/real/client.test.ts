@@ -20,6 +20,7 @@ withServer("a bad definition is refused", async ({ client }) => {
   await assert.rejects(client.deploy(bad), (error) => {
     assert.ok(error instanceof surefoot.Invalid);
     assert.match(error.code, /^SF/);
+    assert.ok(error.faults.some((it) => it.includes("`a` needs `b`")));
     return true;
   });
 });

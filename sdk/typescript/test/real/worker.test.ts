@@ -103,12 +103,12 @@ withServer("progress and lines arrive", async (server) => {
 
 withServer("a cancelled run ends its handlers", async (server) => {
   const told: string[] = [];
-  const worker = new Worker(quiet).handler("wait", async (_, { signal }) => {
+  const worker = new Worker(quiet).handler("linger", async (_, { signal }) => {
     told.push("begun");
     await sleep(600_000, undefined, { signal }).finally(() => told.push("ended"));
   });
   await running(worker, server, async () => {
-    const run = await start(server, "wait");
+    const run = await start(server, "linger");
     await until(() => told.length === 1);
     await run.cancel();
     await assert.rejects(run.result(), RunCancelled);

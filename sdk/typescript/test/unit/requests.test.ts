@@ -67,6 +67,12 @@ test("a problem says what, where and how to mend it", () => {
   assert.equal(error.message, expected);
 });
 
+test("a problem names each fault", () => {
+  const faults = [{ pointer: "/a", message: "is no number" }, { pointer: "", message: "line 2: x" }];
+  const error = errors.problemError(422, { title: "it is wrong", errors: [...faults, 5] }, "PUT /");
+  assert.equal(error.message, "it is wrong (422 to PUT /)\n  /a is no number\n  line 2: x");
+});
+
 for (const body of ["", "null", "[]", '"x"', "<html>", '{"code": 5}']) {
   test(`whatever a proxy answers is an error of ours: ${body}`, () => {
     const response = new Response(body, { status: 500 });
