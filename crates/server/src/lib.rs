@@ -21,15 +21,20 @@
 //! | `body`, `parameters`, `problem`, `cursor` | what comes in and what goes out |
 //! | `idempotency` | a request that is sent twice is carried out once |
 //! | `workflows`, `runs`, `tasks` | the things themselves |
+//! | `bulk` | the same change to many runs |
 //! | `events` | live events, one stream for each client |
+//! | `subscriptions`, `notify` | what is sent out: CloudEvents, notifications |
+//! | `audit` | who did what |
 //! | `workers` | who executes tasks in other processes |
 //! | `schedules`, `hooks`, `ingest` | what starts runs by itself |
 //! | `health`, `metrics` | whether it is well, and how much it does |
 //! | `listen` | the socket: where it listens, how it stops |
 
 mod api;
+mod audit;
 mod auth;
 mod body;
+mod bulk;
 mod config;
 mod cursor;
 mod events;
@@ -39,12 +44,14 @@ mod idempotency;
 mod ingest;
 mod listen;
 mod metrics;
+mod notify;
 mod parameters;
 mod problem;
 mod runs;
 mod schedules;
 mod service;
 mod signature;
+mod subscriptions;
 mod tasks;
 mod time;
 mod workers;
@@ -55,5 +62,6 @@ pub use auth::{Principal, Role, hash_for_config};
 pub use config::{ServerConfig, TokenConfig};
 pub use listen::{ListenError, serve};
 pub use metrics::Metrics;
+pub use notify::{NotifyConfig, NotifyOn, SmtpConfig};
 pub use problem::Problem;
 pub use service::{OpenError, Service};

@@ -56,10 +56,7 @@ async fn check_config(session: &Session, config: ServerConfig) -> Result<Exit> {
 
 /// Opens the engine of a server: tasks whose handlers are not here wait for workers, and what it
 /// does is counted.
-pub async fn engine(
-    session: &Session,
-    builder: EngineBuilder,
-) -> Result<(Engine, Arc<Metrics>)> {
+pub async fn engine(session: &Session, builder: EngineBuilder) -> Result<(Engine, Arc<Metrics>)> {
     let metrics = Arc::new(Metrics::default());
     let kinds = session.settings.server.worker_kinds.clone();
     let remote = RemoteConfig { kinds, ..RemoteConfig::default() };

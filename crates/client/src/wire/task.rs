@@ -61,3 +61,25 @@ pub struct Reassign {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
 }
+
+/// Asks for a link that decides one task once, without a token.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct NewLink {
+    /// Who decides with it, as the history will name them.
+    pub actor: String,
+    /// An instant in RFC 3339; a week from now if it is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<String>,
+}
+
+/// A link that decides one task once.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Link {
+    /// The path on this server: whoever has it may decide.
+    pub path: String,
+    pub actor: String,
+    pub expires_at: String,
+}

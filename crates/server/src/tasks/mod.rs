@@ -1,8 +1,17 @@
 //! What waits for people: the inbox, and its decisions.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `claim` | who has taken a task on |
+//! | `link` | links that decide one task once |
+
+mod claim;
+mod link;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use surefoot::core::run::{Approval, Run, TaskId, Wait};
 use surefoot::store::{RunFilter, RunRow};
 use surefoot::{Command, inspect};
@@ -25,10 +34,17 @@ pub(crate) fn routes(api: Api) -> Api {
         .route(Access::Read, routes!(show))
         .route(Access::Operate, routes!(complete))
         .route(Access::Operate, routes!(reject))
+        .route(Access::Operate, routes!(claim::claim))
+        .route(Access::Operate, routes!(claim::release))
+        .route(Access::Operate, routes!(claim::reassign))
+        .route(Access::Operate, routes!(link::create))
+        .route(Access::Public, routes!(link::show))
+        .route(Access::Public, routes!(link::complete))
+        .route(Access::Public, routes!(link::reject))
 }
 
 /// Lists what waits for people, the longest waiting first. `mine=true` leaves out what the caller
-/// may not decide.
+/// may not decide, and what somebody else has taken on.
 #[utoipa::path(get, path = "/v1/tasks", tag = "tasks",
     params(("mine" = Option<bool>, Query), ("workflow" = Option<String>, Query)),
     responses((status = 200, description = "The inbox", body = Page<HumanTask>)))]
@@ -49,8 +65,13 @@ async fn list(
         }
         let run = inspect::load(service.store(), row.id).await?;
         for (task, approval) in open(&run) {
-            if !mine || may_decide(&principal, &run, approval) {
-                items.push(of_task(&run, task, approval));
+            if mine && !may_decide(&principal, &run, approval) {
+                continue;
+            }
+            let id = format!("{}:{}", run.id(), run.path(task));
+            let claim = claim::read(&service, &id).await?;
+            if !mine || claim.as_ref().is_none_or(|(it, _)| it.by == principal.actor) {
+                items.push(described(&run, task, approval, claim.as_ref()));
             }
         }
     }
@@ -70,11 +91,10 @@ async fn show(
     State(service): State<Service>,
     principal: Principal,
     Path(id): Path<String>,
-) -> Result<Json<HumanTask>, Problem> {
-    let (run, task) = find(&service, &principal, &id).await?;
-    let approval = open(&run).into_iter().find(|(it, _)| *it == task);
-    let (task, approval) = approval.ok_or_else(|| ended(&id))?;
-    Ok(Json(of_task(&run, task, approval)))
+) -> Result<Response, Problem> {
+    let open = find(&service, &principal, &id).await?;
+    let tag = format!("\"{}\"", open.claim.as_ref().map_or(0, |(_, revision)| *revision));
+    Ok(([(header::ETAG, tag)], Json(of_task(&open))).into_response())
 }
 
 /// Approves: with the data that the form asks for.
@@ -108,43 +128,52 @@ async fn decide(
     body: Decision,
     approve: bool,
 ) -> Result<Json<surefoot_client::wire::Run>, Problem> {
-    let (run, task) = find(service, principal, id).await?;
-    let approval = open(&run).into_iter().find(|(it, _)| *it == task).map(|(_, it)| it.clone());
+    let open = find(service, principal, id).await?;
+    open.must_be_free_for(principal)?;
     // Where nobody is authenticated, callers are believed to be who the task asks for.
-    let groups = match (&principal.groups, &approval) {
-        (Some(groups), _) => groups.clone(),
-        (None, Some(approval)) => approval.groups.clone(),
-        (None, None) => Vec::new(),
-    };
+    let groups = principal.groups.clone().unwrap_or_else(|| open.approval.groups.clone());
     let command = Command::Vote {
-        task: Some(run.path(task)),
+        task: Some(open.run.path(open.task)),
         approve,
         comment: body.comment,
         data: body.data.unwrap_or_default(),
         groups,
     };
-    service.engine().command(run.id(), command, principal.by(None)).await?;
-    let run = inspect::load(service.store(), run.id()).await?;
+    service.engine().command(open.run.id(), command, principal.by(None)).await?;
+    claim::forget(service, &open.id).await?;
+    let run = inspect::load(service.store(), open.run.id()).await?;
     Ok(Json(runs::of_run(&run)))
 }
 
+/// A task that waits for people, found by its id.
+struct Open {
+    id: String,
+    run: Run,
+    task: TaskId,
+    approval: Approval,
+    /// Who has taken it on, and the revision of that.
+    claim: Option<(claim::Claim, u64)>,
+}
+
 /// Finds a task by `RUN:TASK`.
-async fn find(
-    service: &Service,
-    principal: &Principal,
-    id: &str,
-) -> Result<(Run, TaskId), Problem> {
+async fn find(service: &Service, principal: &Principal, id: &str) -> Result<Open, Problem> {
     let (run, path) = id.split_once(':').ok_or_else(|| {
         Problem::new(StatusCode::BAD_REQUEST, "SF4009", format!("`{id}` is not the id of a task"))
             .hint("It is the id of the run and the task's path, joined by `:`.")
     })?;
     let run = runs::load(service, principal, run).await?;
     let task = run.find(path).ok_or_else(|| Problem::not_found("task", path))?;
-    Ok((run, task))
+    let approval = open(&run).into_iter().find(|(it, _)| *it == task).map(|(_, it)| it.clone());
+    let approval = approval.ok_or_else(|| ended(&run, task))?;
+    let id = format!("{}:{}", run.id(), run.path(task));
+    let claim = claim::read(service, &id).await?;
+    Ok(Open { id, run, task, approval, claim })
 }
 
-fn ended(id: &str) -> Problem {
-    Problem::not_found("waiting task", id).hint("It was decided already, or its run has ended.")
+fn ended(run: &Run, task: TaskId) -> Problem {
+    let title = format!("`{}` waits for nobody", run.path(task));
+    Problem::new(StatusCode::CONFLICT, "SF4016", title)
+        .hint("It was decided already, has not begun to wait, or its run has ended.")
 }
 
 /// Returns the approvals of a run that are open.
@@ -169,7 +198,16 @@ fn may_decide(principal: &Principal, run: &Run, approval: &Approval) -> bool {
     !is_self && (is_for_all || in_group || approval.users.contains(&principal.actor))
 }
 
-fn of_task(run: &Run, task: TaskId, approval: &Approval) -> HumanTask {
+fn of_task(open: &Open) -> HumanTask {
+    described(&open.run, open.task, &open.approval, open.claim.as_ref())
+}
+
+fn described(
+    run: &Run,
+    task: TaskId,
+    approval: &Approval,
+    claim: Option<&(claim::Claim, u64)>,
+) -> HumanTask {
     let state = run.state().task(task);
     let votes = state.more.as_ref().map_or(&[][..], |it| &it.votes);
     let path = run.path(task);
@@ -186,8 +224,8 @@ fn of_task(run: &Run, task: TaskId, approval: &Approval) -> HumanTask {
         votes: votes.iter().map(of_vote).collect(),
         since: time::text(state.since),
         due: state.due.map(time::text),
-        claimed_by: None,
-        revision: 0,
+        claimed_by: claim.map(|(it, _)| it.by.clone()),
+        revision: claim.map_or(0, |(_, revision)| *revision),
     }
 }
 
