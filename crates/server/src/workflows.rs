@@ -317,6 +317,9 @@ impl Service {
                 false => self.engine().deploy(source).await,
             };
             deployed.version = done.map_err(|error| refused(error, source))?.version;
+            // Others hear of it in a moment; who deployed sees it at once.
+            self.triggers().deployed(id).await?;
+            self.schedules().deployed(id).await?;
         }
         Ok(deployed)
     }
