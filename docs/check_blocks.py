@@ -9,11 +9,11 @@ What a fence says of its block:
 
     ```sh                              executed by one bash for the whole page, in an empty directory
     ```sh,ignore reason="needs Rust"   not executed; the reason is counted
-    ```yaml title="a.surefoot.yaml"    written to that file first (any language)
+    ```yaml title="a.surefoot.yaml"    written to that file (any language)
     ```yaml,broken                     a definition that is meant to be refused
     ```rust,ignore from="PATH"         a piece of that file of the repository, checked to be in it
-    ```text                            after a block that is executed: lines that it prints, in this
-                                       order, among others; `…` is anything
+    ```text                            after a block that is executed or written: lines that are then
+                                       printed, in this order, among others; `…` is anything
 
 Inside of `sh`, `# -> text` is a line that is printed. A definition in `yaml`, a whole one, must pass
 `surefoot check --strict`. `<!-- needs: httpx -->` on a page leaves its commands out where that is
@@ -50,6 +50,8 @@ OUTPUT_SECONDS_MAX = 20
 BROKEN_ON_PURPOSE = "errors/"
 DEFAULT_PORT = "7070"
 SETTINGS = "surefoot.toml"
+# Languages of programs: their blocks are files of a page, or pieces of files of the repository.
+PROGRAMS = ("rust", "python", "ts")
 
 
 class Problem(Exception):
@@ -67,7 +69,10 @@ class Block:
     text: str
 
     def is_executed(self) -> bool:
-        return self.language == "sh" and "ignore" not in self.flags
+        return self.language == "sh" and "ignore" not in self.flags and not self.is_written()
+
+    def is_written(self) -> bool:
+        return "title" in self.attributes
 
 
 def blocks_of(text: str) -> list[Block]:
@@ -193,6 +198,9 @@ class Book:
         if page.startswith(BROKEN_ON_PURPOSE):
             self.left_out["pages of errors show what is refused"] += len(blocks)
             return f"{len(blocks)} left out"
+        for block in blocks:
+            if block.language in PROGRAMS and not block.attributes:
+                self.left_out[f"{block.language} that only shows how it looks"] += 1
         counts = {
             "definitions": sum(self.check_definition(block, blocks) for block in blocks),
             "executed": self.execute(text, blocks),
@@ -203,7 +211,7 @@ class Book:
     def execute(self, text: str, blocks: list[Block]) -> int:
         """Executes the commands of a page in order. Returns how many blocks that were."""
         for block in blocks:
-            if block.language == "sh" and not block.is_executed():
+            if block.language == "sh" and "ignore" in block.flags:
                 reason = block.attributes.get("reason")
                 if reason is None:
                     raise Problem(f'line {block.line}: say why it is ignored: reason="…"')
@@ -265,22 +273,23 @@ class Book:
 
 
 def execute_block(shell: Shell, home: Path, block: Block, following: Block | None, port: str) -> None:
-    """Writes the file of a block, or executes it and waits for what it should print."""
+    """Writes the file of a block, or executes it, and waits for what is printed then."""
     text = block.text.replace(DEFAULT_PORT, port)
-    if "title" in block.attributes:
+    if block.is_written():
         file = block.attributes["title"]
         source = home / f"file-{block.line}"
         source.write_text(text)
-        shell.run(f"mkdir -p \"$(dirname '{file}')\" && cp '{source}' '{file}'")
-    if not block.is_executed():
+        begin = shell.run(f"mkdir -p \"$(dirname '{file}')\" && cp '{source}' '{file}'")
+    elif block.is_executed():
+        # Only `dev` takes its port from nothing but its option.
+        begin = shell.run(re.sub(r"surefoot dev\b(?!.*--port)", f"surefoot dev --port {port}", text))
+    else:
         return
-    expected = re.findall(r"^ *# -> (.*)$", text, re.MULTILINE)
+    expected = re.findall(r"^ *# -> (.*)$", text, re.MULTILINE) if block.is_executed() else []
     if following is not None and following.language == "text":
         expected += [line for line in following.text.replace(DEFAULT_PORT, port).splitlines()
                      if line.strip(" …")]
-    # Only `dev` takes its port from nothing but its option.
-    script = re.sub(r"surefoot dev\b(?!.*--port)", f"surefoot dev --port {port}", text)
-    shell.expect(shell.run(script), expected)
+    shell.expect(begin, expected)
 
 
 def check_quote(block: Block) -> bool:
@@ -288,7 +297,9 @@ def check_quote(block: Block) -> bool:
     if "from" not in block.attributes:
         return False
     path = block.attributes["from"]
-    source = [line.strip() for line in (ROOT / path).read_text().splitlines()]
+    # Examples in comments of a module are tried by `cargo test`, too.
+    source = [re.sub(r"^ *(//! *)?", "", line).rstrip()
+              for line in (ROOT / path).read_text().splitlines()]
     for piece in re.split(r"^ *(?:// |# )?…\n", block.text, flags=re.MULTILINE):
         wanted = [line.strip() for line in piece.strip().splitlines()]
         if not any(source[at:at + len(wanted)] == wanted for at in range(len(source))):
@@ -327,6 +338,8 @@ def main() -> int:
     book = Book(program)
     pages = arguments.page or reference_pages.pages()
     for page in pages:
+        if not (BOOK / page).is_file():
+            parser.error(f"there is no page {page}")
         try:
             result = book.check_page(page)
         except Problem as problem:

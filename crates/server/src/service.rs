@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::Request;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use serde_json::Value;
 use surefoot::Engine;
 use surefoot::core::time::Millis;
 use surefoot::schedules::Schedules;
@@ -15,16 +17,19 @@ use surefoot::store::Store;
 use surefoot::triggers::Triggers;
 use tokio::sync::Semaphore;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tower::ServiceExt as _;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::openapi::OpenApi;
 
 use crate::api::{Api, Declared};
-use crate::auth::{Auth, AuthError};
+use crate::audit::Audit;
+use crate::auth::{Auth, AuthError, Principal};
 use crate::config::ServerConfig;
 use crate::events::Hub;
 use crate::idempotency::UnderWay;
 use crate::metrics::Metrics;
 use crate::problem::Problem;
+use crate::subscriptions::Couriers;
 use crate::workers::Pool;
 
 /// The service over one engine. Cheap to clone; all clones are the same service.
@@ -46,6 +51,8 @@ struct Inner {
     /// Cancelled when the service begins to stop.
     stopping: CancellationToken,
     hub: Hub,
+    audit: Audit,
+    couriers: Couriers,
     /// Ends what works beside the requests when the last clone is gone.
     _background: DropGuard,
 }
@@ -87,7 +94,12 @@ impl Service {
         let background = CancellationToken::new();
         let hub = Hub::new(config.event_clients);
         tokio::spawn(hub.clone().run(engine.clone(), background.clone()));
+        let secrets = |name: &str| engine.secret(name);
+        let notified = crate::notify::receivers(&config.notify, config.smtp.as_ref(), &secrets)
+            .map_err(OpenError::Config)?;
         let inner = Inner {
+            audit: Audit::open(&engine).await?,
+            couriers: Couriers::open(&engine, notified).await?,
             auth: Auth::open(&config.tokens, &**engine.store()).await?,
             schedules: Schedules::open(&engine).await?,
             triggers: Triggers::open(&engine).await?,
@@ -118,6 +130,34 @@ impl Service {
             .layer(CatchPanicLayer::custom(panicked))
     }
 
+    /// Answers a request of this very process, which may do everything: without a socket and
+    /// without a token.
+    pub async fn ask(
+        &self,
+        actor: &str,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> (StatusCode, Vec<u8>) {
+        let principal = Principal { actor: actor.to_owned(), ..Principal::local() };
+        let content = body.map(|it| it.to_string()).unwrap_or_default();
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::CONTENT_TYPE, "application/json")
+            .extension(principal)
+            .body(Body::from(content));
+        let request = match request {
+            Ok(request) => request,
+            Err(error) => return (StatusCode::BAD_REQUEST, error.to_string().into_bytes()),
+        };
+        let Ok(response) = self.router().oneshot(request).await;
+        let status = response.status();
+        // The body is of our own making, and in memory already.
+        let content = axum::body::to_bytes(response.into_body(), usize::MAX).await;
+        (status, content.unwrap_or_default().into())
+    }
+
     /// Returns every route with the access that it needs.
     pub fn declared(&self) -> Vec<Declared> {
         self.api().finish().2
@@ -135,6 +175,8 @@ impl Service {
         let api = crate::auth::routes(api);
         let api = crate::workflows::routes(api);
         let api = crate::runs::routes(api);
+        let api = crate::subscriptions::routes(api);
+        let api = crate::audit::routes(api);
         let api = crate::bulk::routes(api);
         let api = crate::tasks::routes(api);
         let api = crate::events::routes(api);
@@ -188,6 +230,7 @@ impl Service {
     /// Tells long polls and streams to end. Requests that are under way end by themselves.
     pub fn begin_to_stop(&self) {
         self.0.stopping.cancel();
+        self.0.couriers.stop();
     }
 
     /// Resolves when the service begins to stop.
@@ -197,6 +240,14 @@ impl Service {
 
     pub(crate) fn store(&self) -> &dyn Store {
         &**self.0.engine.store()
+    }
+
+    pub(crate) fn audit(&self) -> &Audit {
+        &self.0.audit
+    }
+
+    pub(crate) fn couriers(&self) -> &Couriers {
+        &self.0.couriers
     }
 
     pub(crate) fn hub(&self) -> &Hub {
