@@ -49,23 +49,25 @@ states:
     // Events, times and failures lead there.
     check(
         "SF2106",
-        "initial: draft
+        "vars: {open: false}
+initial: draft
 states:
   draft: {on: {submit: [{if: event.ready, to: pause}]}}
   pause: {after: {1h: work}}
   work: {uses: work, next: done, on: {failed: lost}}
-  lost: {on: {again: lost}}
+  lost: {on: {again: lost, out: [{if: vars.open, to: done}]}}
   done: {final: true}
 ",
         &entered("lost"),
     );
     check(
         "SF2106",
-        "initial: one
+        "vars: {open: false}
+initial: one
 states:
   one: {on: {go: two, end: done}}
   two: {on: {go: three}}
-  three: {on: {go: two}}
+  three: {on: {go: two, out: [{if: vars.open, to: done}]}}
   done: {final: true}
 ",
         &entered("two"),
