@@ -6,12 +6,13 @@ use std::net::SocketAddr;
 use axum::Router;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{Content, OpenApi, Ref, ResponseBuilder};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
+use crate::audit::Act;
 use crate::idempotency;
 use crate::problem::Problem;
 use crate::service::Service;
@@ -95,16 +96,25 @@ async fn admit(
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    if access != Access::Public {
-        let from = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|it| it.0.ip());
-        let principal = service.auth().authenticate(request.headers(), from, service.now())?;
-        principal.require(access)?;
-        request.extensions_mut().insert(principal);
-        if request.headers().contains_key(idempotency::HEADER) {
-            return idempotency::once(service, request, next).await;
-        }
+    if access == Access::Public {
+        return Ok(next.run(request).await);
     }
-    Ok(next.run(request).await)
+    let from = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|it| it.0.ip());
+    let principal = service.auth().authenticate(request.headers(), from, service.now())?;
+    let act = Act::of(&request, access, &principal);
+    let allowed = principal.require(access);
+    request.extensions_mut().insert(principal);
+    let response = match allowed {
+        Err(problem) => problem.into_response(),
+        Ok(()) if request.headers().contains_key(idempotency::HEADER) => {
+            idempotency::once(service.clone(), request, next).await.into_response()
+        }
+        Ok(()) => next.run(request).await,
+    };
+    match act {
+        Some(act) => Ok(service.audit().keep(act, response, service.now()).await),
+        None => Ok(response),
+    }
 }
 
 /// Adds what every operation has in common: the access, and how problems are told.

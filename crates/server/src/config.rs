@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::auth::Role;
+use crate::notify::{NotifyConfig, SmtpConfig};
 
 /// Everything that the service can be told. Every field has a default.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -30,6 +31,10 @@ pub struct ServerConfig {
     pub idempotency_seconds: u64,
     /// Streams of live events that may be open; more are told to come back.
     pub event_clients: usize,
+    /// Who is told when runs fail, wait or are late.
+    pub notify: Vec<NotifyConfig>,
+    /// How mails are sent.
+    pub smtp: Option<SmtpConfig>,
 }
 
 impl Default for ServerConfig {
@@ -45,6 +50,8 @@ impl Default for ServerConfig {
             worker_kinds: Vec::new(),
             idempotency_seconds: 24 * 60 * 60,
             event_clients: 16_384,
+            notify: Vec::new(),
+            smtp: None,
         }
     }
 }

@@ -33,6 +33,7 @@ pub(crate) fn read_text(list: &str, cursor: &str) -> Result<String, Problem> {
     position.map(|(position, _)| position.to_owned()).ok_or_else(foreign)
 }
 
+/// Refuses a cursor that this list has not given.
 fn foreign() -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "SF4008", "the cursor is not one of this list")
         .hint("Send `next_cursor` of the answer before, with the same filter.")

@@ -23,12 +23,15 @@
 //! | `workflows`, `runs`, `tasks` | the things themselves |
 //! | `bulk` | the same change to many runs |
 //! | `events` | live events, one stream for each client |
+//! | `subscriptions`, `notify` | what is sent out: CloudEvents, notifications |
+//! | `audit` | who did what |
 //! | `workers` | who executes tasks in other processes |
 //! | `schedules`, `hooks`, `ingest` | what starts runs by itself |
 //! | `health`, `metrics` | whether it is well, and how much it does |
 //! | `listen` | the socket: where it listens, how it stops |
 
 mod api;
+mod audit;
 mod auth;
 mod body;
 mod bulk;
@@ -41,12 +44,14 @@ mod idempotency;
 mod ingest;
 mod listen;
 mod metrics;
+mod notify;
 mod parameters;
 mod problem;
 mod runs;
 mod schedules;
 mod service;
 mod signature;
+mod subscriptions;
 mod tasks;
 mod time;
 mod workers;
@@ -57,5 +62,6 @@ pub use auth::{Principal, Role, hash_for_config};
 pub use config::{ServerConfig, TokenConfig};
 pub use listen::{ListenError, serve};
 pub use metrics::Metrics;
+pub use notify::{NotifyConfig, NotifyOn, SmtpConfig};
 pub use problem::Problem;
 pub use service::{OpenError, Service};

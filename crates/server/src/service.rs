@@ -19,12 +19,14 @@ use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::openapi::OpenApi;
 
 use crate::api::{Api, Declared};
+use crate::audit::Audit;
 use crate::auth::{Auth, AuthError};
 use crate::config::ServerConfig;
 use crate::events::Hub;
 use crate::idempotency::UnderWay;
 use crate::metrics::Metrics;
 use crate::problem::Problem;
+use crate::subscriptions::Couriers;
 use crate::workers::Pool;
 
 /// The service over one engine. Cheap to clone; all clones are the same service.
@@ -46,6 +48,8 @@ struct Inner {
     /// Cancelled when the service begins to stop.
     stopping: CancellationToken,
     hub: Hub,
+    audit: Audit,
+    couriers: Couriers,
     /// Ends what works beside the requests when the last clone is gone.
     _background: DropGuard,
 }
@@ -87,7 +91,12 @@ impl Service {
         let background = CancellationToken::new();
         let hub = Hub::new(config.event_clients);
         tokio::spawn(hub.clone().run(engine.clone(), background.clone()));
+        let secrets = |name: &str| engine.secret(name);
+        let notified = crate::notify::receivers(&config.notify, config.smtp.as_ref(), &secrets)
+            .map_err(OpenError::Config)?;
         let inner = Inner {
+            audit: Audit::open(&engine).await?,
+            couriers: Couriers::open(&engine, notified).await?,
             auth: Auth::open(&config.tokens, &**engine.store()).await?,
             schedules: Schedules::open(&engine).await?,
             triggers: Triggers::open(&engine).await?,
@@ -135,6 +144,8 @@ impl Service {
         let api = crate::auth::routes(api);
         let api = crate::workflows::routes(api);
         let api = crate::runs::routes(api);
+        let api = crate::subscriptions::routes(api);
+        let api = crate::audit::routes(api);
         let api = crate::bulk::routes(api);
         let api = crate::tasks::routes(api);
         let api = crate::events::routes(api);
@@ -188,6 +199,7 @@ impl Service {
     /// Tells long polls and streams to end. Requests that are under way end by themselves.
     pub fn begin_to_stop(&self) {
         self.0.stopping.cancel();
+        self.0.couriers.stop();
     }
 
     /// Resolves when the service begins to stop.
@@ -197,6 +209,14 @@ impl Service {
 
     pub(crate) fn store(&self) -> &dyn Store {
         &**self.0.engine.store()
+    }
+
+    pub(crate) fn audit(&self) -> &Audit {
+        &self.0.audit
+    }
+
+    pub(crate) fn couriers(&self) -> &Couriers {
+        &self.0.couriers
     }
 
     pub(crate) fn hub(&self) -> &Hub {

@@ -1,6 +1,6 @@
 /** The client: deploys definitions, starts runs and follows them. */
 
-import { RunCancelled, RunFailed, StillRunning } from "./errors.js";
+import { RunCancelled, RunFailed, StillRunning, type Failure } from "./errors.js";
 import { eventsOf, hasEnded, readLine, readRun } from "./models.js";
 import type { Deployed, Event, JournalRecord, LogLine, RunEvent, RunInfo } from "./models.js";
 import { resolve, type ServerOptions } from "./settings.js";
@@ -153,10 +153,10 @@ export class Run {
     }
   }
 
-  #outputOf(body: { status: string; output?: unknown; error?: Record<string, unknown> }): unknown {
+  #outputOf(body: { status: string; output?: unknown; error?: Failure | null }): unknown {
     if (body.status === "completed") return body.output;
-    const Failure = body.status === "cancelled" ? RunCancelled : RunFailed;
-    throw new Failure(this.id, body.status, body.error ?? {});
+    const Failed = body.status === "cancelled" ? RunCancelled : RunFailed;
+    throw new Failed(this.id, body.status, body.error ?? {});
   }
 
   /** Sends a signal, or an event of a machine. */

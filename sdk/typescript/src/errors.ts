@@ -146,13 +146,30 @@ export function problemError(status: number, document: unknown, request: string)
 
 /** The run whose result was asked for has failed. */
 export class RunFailed extends SurefootError {
+  /** The path of the task that failed, if one did. */
+  readonly task: string | undefined;
+  /** Its `type`, `message`, and perhaps `status` and `details`. */
+  readonly error: Readonly<Record<string, unknown>>;
+  /** Tasks whose compensation failed: somebody must look. */
+  readonly notUndone: readonly string[];
+
   constructor(
     readonly run: string,
     readonly status: string,
-    readonly error: Readonly<Record<string, unknown>>,
+    failure: Failure,
   ) {
-    super(`run ${run} is ${status}: ${error["type"] ?? "unknown"}: ${error["message"] ?? ""}`);
+    const { task, error = {}, not_undone: notUndone = [] } = failure;
+    const why = error["type"] ? `: ${error["type"]}: ${error["message"]}` : "";
+    super(`run ${run} is ${status}${task ? ` at ${task}` : ""}${why}`);
+    [this.task, this.error, this.notUndone] = [task, error, notUndone];
   }
+}
+
+/** Why a run failed, on the wire. */
+export interface Failure {
+  readonly task?: string;
+  readonly error?: Readonly<Record<string, unknown>>;
+  readonly not_undone?: readonly string[];
 }
 
 /** The run whose result was asked for was cancelled. */

@@ -5,6 +5,11 @@ import { clean } from "./text.js";
 import { encode } from "./json.js";
 
 export const PROTOCOL = 1;
+/**
+ * A server takes less by default, and says so. One that is sent more than it reads at all hangs up,
+ * and then looks as if it were away.
+ */
+const OUTPUT_BYTES_MAX = 4_000_000;
 /** So many leases a poll may name. */
 const HOLDING_MAX = 1_000;
 
@@ -58,11 +63,16 @@ export interface Result {
 }
 
 export function completed(output: unknown): Outcome {
+  let json: string;
   try {
-    return { field: "output", json: encode(output) };
+    json = encode(output);
   } catch (error) {
     return failed("invalid_output", `what the handler returned: ${textOf(error)}`, { retryable: false });
   }
+  const size = Buffer.byteLength(json);
+  if (size <= OUTPUT_BYTES_MAX) return { field: "output", json };
+  const problem = `what the handler returned has ${size} bytes, ${OUTPUT_BYTES_MAX} may be`;
+  return failed("invalid_output", problem, { retryable: false });
 }
 
 interface Failure {

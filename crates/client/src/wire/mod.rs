@@ -1,20 +1,24 @@
 //! Requests and answers as they are on the wire: JSON in snake case, times in RFC 3339 (UTC).
 
+mod audit;
 mod bulk;
 mod event;
 mod problem;
 mod run;
 mod schedule;
+mod subscription;
 mod task;
 mod token;
 mod worker;
 mod workflow;
 
+pub use audit::*;
 pub use bulk::*;
 pub use event::*;
 pub use problem::{Fault, Problem};
 pub use run::*;
 pub use schedule::*;
+pub use subscription::*;
 pub use task::*;
 pub use token::*;
 pub use worker::*;

@@ -54,14 +54,16 @@ impl Client {
     /// Gives a worker no more tasks: it finishes what it has, and goes.
     pub async fn drain(&self, worker: &str) -> Result<(), Error> {
         let path = format!("/v1/workers/{}/drain", segment(worker));
-        Ok(self.send(self.request(Method::POST, &path)).await?.1)
+        self.send::<()>(self.request(Method::POST, &path)).await?;
+        Ok(())
     }
 
     /// Removes a worker. What it holds is given to others at once.
     pub async fn remove_worker(&self, worker: &str) -> Result<(), Error> {
         let path = format!("/v1/workers/{}", segment(worker));
         let request = self.request(Method::DELETE, &path).timeout(ANSWER_TIMEOUT);
-        Ok(self.send(request).await?.1)
+        self.send::<()>(request).await?;
+        Ok(())
     }
 
     async fn brief<T: serde::de::DeserializeOwned>(

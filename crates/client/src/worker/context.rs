@@ -90,17 +90,24 @@ impl TaskContext {
         self.outbox.more.notify_one();
     }
 
-    /// Sends what the task says, for as long as it runs.
-    pub(super) async fn speak(&self, client: &Client, lease: &str) {
-        loop {
-            self.outbox.more.notified().await;
+    /// Sends what the task says, until it is done and all is sent.
+    pub(super) async fn speak(&self, client: &Client, lease: &str, done: &CancellationToken) {
+        while !done.is_cancelled() {
+            tokio::select! {
+                () = self.outbox.more.notified() => {}
+                () = done.cancelled() => {}
+            }
             self.flush(client, lease).await;
-            tokio::time::sleep(PAUSE).await;
+            tokio::select! {
+                () = tokio::time::sleep(PAUSE) => {}
+                () = done.cancelled() => {}
+            }
         }
+        self.flush(client, lease).await;
     }
 
     /// Sends what was said and not sent yet.
-    pub(super) async fn flush(&self, client: &Client, lease: &str) {
+    async fn flush(&self, client: &Client, lease: &str) {
         let said =
             std::mem::take(&mut *self.outbox.said.lock().unwrap_or_else(|it| it.into_inner()));
         if said == Heartbeat::default() {

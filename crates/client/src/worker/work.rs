@@ -18,6 +18,8 @@ use crate::wire::{LeaseResult, LeasedTask, Poll, Polled, Problem, RegisteredWork
 
 /// Results that are sent in one go.
 const RESULTS_MAX: usize = 200;
+/// How long nothing may happen to a worker without tasks.
+const IDLE: Duration = Duration::from_secs(3600);
 /// How long a poll waits for tasks.
 const WAIT_SECONDS: u64 = 20;
 
@@ -80,8 +82,7 @@ impl<'a> Session<'a> {
     pub async fn work(&mut self, mut shutdown: Pin<&mut impl Future<Output = ()>>) -> bool {
         loop {
             self.send();
-            let beat = self.heard_at + self.heartbeat;
-            let wake = self.quiet_until.unwrap_or(beat);
+            let wake = self.wake_at();
             tokio::select! {
                 () = &mut shutdown, if self.draining.is_none() => self.drain(),
                 Some(ended) = self.tasks.join_next() => self.ended(ended),
@@ -106,6 +107,14 @@ impl<'a> Session<'a> {
                 return true;
             }
         }
+    }
+
+    /// Returns when there is something to do if nothing happens before.
+    fn wake_at(&self) -> Instant {
+        let beat = (!self.running.is_empty() && self.reporting.is_none())
+            .then_some(self.heard_at + self.heartbeat);
+        let next = self.quiet_until.or(beat).into_iter().chain(self.draining).min();
+        next.unwrap_or_else(|| Instant::now() + IDLE)
     }
 
     fn drain(&mut self) {
@@ -254,13 +263,14 @@ async fn execute(
     handler: Handler,
     input: serde_json::Value,
 ) -> Result<serde_json::Value, TaskFailure> {
-    let work = async { handler(context.clone(), input).await };
-    let work = AssertUnwindSafe(work).catch_unwind();
-    let result = tokio::select! {
-        result = work => result,
-        () = context.speak(client, lease) => return Err(TaskFailure::new("lost", "it fell silent")),
+    let done = CancellationToken::new();
+    let work = async {
+        let work = AssertUnwindSafe(async { handler(context.clone(), input).await });
+        let result = work.catch_unwind().await;
+        done.cancel();
+        result
     };
-    context.flush(client, lease).await;
+    let (result, ()) = tokio::join!(work, context.speak(client, lease, &done));
     result.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<&str>().map(|it| (*it).to_owned());
         let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();

@@ -21,6 +21,7 @@ use surefoot::core::time::Millis;
 use surefoot::store::{Expect, ItemWrite, Store};
 
 use guesses::Guesses;
+pub(crate) use principal::namespace;
 pub use principal::{Principal, Role};
 pub(crate) use token::Token;
 pub use token::hash_for_config;

@@ -1,6 +1,7 @@
 //! A caller whose identity is known.
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, OnceLock};
 
 use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
@@ -35,6 +36,11 @@ fn name(role: Role) -> &'static str {
 /// The namespace of workflows whose id has no dot.
 const DEFAULT_NAMESPACE: &str = "default";
 
+/// Returns the namespace of a workflow.
+pub(crate) fn namespace(workflow: &str) -> &str {
+    workflow.split_once('.').map_or(DEFAULT_NAMESPACE, |(it, _)| it)
+}
+
 /// Who asks, and what they may.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
@@ -48,6 +54,8 @@ pub struct Principal {
     pub groups: Option<Vec<String>>,
     /// What a worker may offer; all, if nothing is said.
     pub capabilities: Option<BTreeSet<String>>,
+    /// Why they do what they do with this request, for the audit log.
+    pub(crate) said: Arc<OnceLock<String>>,
 }
 
 impl Principal {
@@ -59,6 +67,7 @@ impl Principal {
             namespaces: None,
             groups: None,
             capabilities: None,
+            said: Arc::default(),
         }
     }
 
@@ -85,7 +94,7 @@ impl Principal {
     /// Whether the caller may know of a workflow. Its namespace is what stands before the first dot
     /// of its id.
     pub fn sees(&self, workflow: &str) -> bool {
-        let namespace = workflow.split_once('.').map_or(DEFAULT_NAMESPACE, |(it, _)| it);
+        let namespace = namespace(workflow);
         self.namespaces.as_ref().is_none_or(|it| it.contains(namespace))
     }
 
@@ -99,6 +108,10 @@ impl Principal {
 
     /// Returns how the history names them.
     pub(crate) fn by(&self, reason: Option<String>) -> By {
+        if let Some(reason) = &reason {
+            // The first reason of a request stays.
+            let _ = self.said.set(reason.clone());
+        }
         By { actor: self.actor.clone(), reason }
     }
 }

@@ -75,6 +75,7 @@ impl Token {
             namespaces: set(&self.namespaces),
             groups: Some(self.groups.clone()),
             capabilities: set(&self.capabilities),
+            said: Default::default(),
         }
     }
 }

@@ -12,12 +12,18 @@ use super::Server;
 /// How long a test waits for what must come.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A workflow of two tasks, one of which logs.
-pub const TICK: &str = "id: tick\nversion: 1.0.0\ntasks:\n  note: {uses: log, with: {message: hello}}\n  sum: {needs: [note], uses: transform, with: {value: 3}}\n";
+/// A workflow of three tasks, one of which logs, in a few records.
+pub const TICK: &str = "id: tick
+version: 1.0.0
+tasks:
+  note: {uses: log, with: {message: hello}}
+  rest: {needs: [note], uses: wait, with: {for: 1ms}}
+  sum: {needs: [rest], uses: transform, with: {value: 3}}
+";
 
 /// Serves the store at a path, or one in memory, with the workflow `tick`.
 pub async fn ticking(path: Option<&Path>, config: ServerConfig) -> Server {
-    let store = path.map_or("memory:".to_owned(), |it| it.display().to_string());
+    let store = path.map_or("memory:".to_owned(), |it| format!("sqlite:{}", it.display()));
     let engine = Engine::builder().store(&store).open().await.unwrap();
     engine.deploy(TICK).await.unwrap();
     Server::over(engine, config).await

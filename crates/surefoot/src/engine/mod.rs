@@ -170,6 +170,11 @@ impl Engine {
         self.shared.updates.subscribe()
     }
 
+    /// Returns the settings that it was opened with.
+    pub fn config(&self) -> &Config {
+        &self.shared.config
+    }
+
     /// Returns the workflows that are deployed from now on. A receiver that is slow misses some
     /// (`RecvError::Lagged`) and reads the store instead.
     pub fn deployments(&self) -> broadcast::Receiver<String> {

@@ -189,12 +189,19 @@ def problem_error(status: int, document: object, request: str) -> ProblemError:
 class RunFailed(SurefootError):
     """The run whose result was asked for has failed."""
 
-    def __init__(self, run: str, status: str, error: Mapping[str, Any] | None) -> None:
+    def __init__(self, run: str, status: str, document: Mapping[str, Any] | None) -> None:
+        known = document or {}
         self.run = run
         self.status = status
-        self.error = dict(error or {})
-        kind, message = self.error.get("type", "unknown"), self.error.get("message", "")
-        super().__init__(f"run {run} is {status}: {kind}: {message}")
+        # The path of the task that failed, if one did.
+        self.task: str | None = known.get("task")
+        # Its `type`, `message`, and perhaps `status` and `details`.
+        self.error: dict[str, Any] = dict(known.get("error") or {})
+        # Tasks whose compensation failed: somebody must look.
+        self.not_undone: list[str] = list(known.get("not_undone") or [])
+        where = f" at {self.task}" if self.task else ""
+        why = f": {self.error.get('type')}: {self.error.get('message')}" if self.error else ""
+        super().__init__(f"run {run} is {status}{where}{why}")
 
 
 class RunCancelled(RunFailed):

@@ -72,7 +72,7 @@ def test_refusals_are_typed(surefoot_server: Server) -> None:
     client = surefoot_server.client
     client.deploy(ADDS)
     with pytest.raises(NotFound):
-        client.run("run_00000000000000000000000000")
+        client.run("00000000000000000000000000")
     with pytest.raises(NotFound):
         client.start("nothing")
     with pytest.raises(Invalid, match="SF"):
@@ -191,7 +191,7 @@ def test_the_same_with_an_event_loop(surefoot_server: Server) -> None:
             assert await waiting.result(int) == 7
             assert await told == [it async for it in waiting.history()]
             with pytest.raises(NotFound):
-                await client.run("run_00000000000000000000000000")
+                await client.run("00000000000000000000000000")
 
     asyncio.run(main())
 

@@ -45,8 +45,8 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 def start(server: Server, uses: str, more: str = "", **given: object) -> Run:
-    server.client.deploy(one_task("flow", uses, more))
-    return server.client.start("flow", given)
+    server.client.deploy(one_task(f"flow.{uses}", uses, more))
+    return server.client.start(f"flow.{uses}", given)
 
 
 def test_functions_of_both_colours_take_models(surefoot_server: Server) -> None:
@@ -68,7 +68,7 @@ def test_functions_of_both_colours_take_models(surefoot_server: Server) -> None:
         assert paid.result(Receipt) == Receipt(charge="ch_8812")
         assert start(surefoot_server, "validate", id="1", amount=1).result() == {"ok": True}
     ctx = seen[0]
-    assert (ctx.run, ctx.workflow, ctx.task, ctx.attempt) == (paid.id, "flow", "work", 1)
+    assert (ctx.run, ctx.workflow, ctx.task, ctx.attempt) == (paid.id, "flow.pay", "work", 1)
     assert ctx.idempotency_key
     assert not ctx.cancelled
 
@@ -117,12 +117,15 @@ def test_what_is_fatal_is_tried_once(
     assert [it["type"] for it in run.history()].count("dispatched") == 1
 
 
-def test_output_that_is_too_large_fails_its_task_and_no_other(surefoot_server: Server) -> None:
+@pytest.mark.parametrize("size", [3_000_000, 30_000_000])
+def test_output_that_is_too_large_fails_its_task_and_no_other(
+    surefoot_server: Server, size: int
+) -> None:
     worker = Worker()
 
     @worker.handler("huge")
     def huge() -> str:
-        return "x" * (32 * 1024 * 1024)
+        return "x" * size
 
     @worker.handler("small")
     def small() -> str:

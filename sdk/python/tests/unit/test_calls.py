@@ -85,9 +85,10 @@ def test_a_result_is_there_or_not(status: int, body: Any, expected: Any) -> None
 
 @pytest.mark.parametrize(("status", "error"), [("failed", RunFailed), ("cancelled", RunCancelled)])
 def test_a_run_that_did_not_complete_raises(status: str, error: type[RunFailed]) -> None:
-    body = {"status": status, "error": {"type": "declined", "message": "no money"}}
+    error_of_task = {"type": "declined", "message": "no money"}
+    body = {"status": status, "error": {"task": "pay", "error": error_of_task}}
     call = _calls.result("r", dict[str, int], 30)
-    with pytest.raises(error, match="declined: no money") as caught:
+    with pytest.raises(error, match=f"is {status} at pay: declined: no money") as caught:
         call.answer(Reply(200, {}, json.dumps(body).encode()))
     assert type(caught.value) is error
 

@@ -39,7 +39,7 @@ withServer("a run is started and has a result", async ({ client }) => {
 
 withServer("refusals are typed", async ({ client }) => {
   await client.deploy(ADDS);
-  await assert.rejects(client.run("run_00000000000000000000000000"), surefoot.NotFound);
+  await assert.rejects(client.run("00000000000000000000000000"), surefoot.NotFound);
   await assert.rejects(client.start("nothing"), surefoot.NotFound);
   await assert.rejects(client.start("adds", { a: "two" }), surefoot.Invalid);
   await client.start("adds", { a: 1, b: 1 }, { key: "k" });

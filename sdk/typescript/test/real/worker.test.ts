@@ -15,8 +15,8 @@ const RETRIES = { retry: { max_attempts: 5, delay: "10ms" } };
 const quiet = { log: () => {} };
 
 async function start(server: Server, uses: string, input = {}, more = {}): Promise<Run> {
-  await server.client.deploy(oneTask(`flow_${uses}`, uses, more));
-  return server.client.start(`flow_${uses}`, input);
+  await server.client.deploy(oneTask(`flow.${uses}`, uses, more));
+  return server.client.start(`flow.${uses}`, input);
 }
 
 /** Waits for a state, as long as a slow machine may need. */
@@ -74,16 +74,18 @@ withServer("what is fatal is tried once", async (server) => {
   });
 });
 
-withServer("output that is too large fails its task and no other", async (server) => {
-  const worker = new Worker(quiet)
-    .handler("huge", () => "x".repeat(32 * 1024 * 1024))
-    .handler("small", () => "x");
-  await running(worker, server, async () => {
-    const [huge, small] = [await start(server, "huge"), await start(server, "small")];
-    assert.equal(await small.result(), "x");
-    await assert.rejects(huge.result(), RunFailed);
+for (const size of [3_000_000, 30_000_000]) {
+  withServer(`output of ${size} bytes fails its task and no other`, async (server) => {
+    const worker = new Worker(quiet)
+      .handler("huge", () => "x".repeat(size))
+      .handler("small", () => "x");
+    await running(worker, server, async () => {
+      const [huge, small] = [await start(server, "huge"), await start(server, "small")];
+      assert.equal(await small.result(), "x");
+      await assert.rejects(huge.result(), RunFailed);
+    });
   });
-});
+}
 
 withServer("progress and lines arrive", async (server) => {
   const worker = new Worker(quiet).handler("talk", (_, ctx) => {

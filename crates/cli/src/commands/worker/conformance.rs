@@ -114,7 +114,7 @@ async fn find(client: &Client, patience: Duration) -> Result<wire::Worker> {
 
 /// Values of JSON that languages are known to change on the way.
 fn echoes() -> Vec<(&'static str, Value)> {
-    let nested = (0..40).fold(json!("deep"), |inner, _| json!({"in": [inner]}));
+    let nested = (0..20).fold(json!("deep"), |inner, _| json!({"in": [inner]}));
     let many: Vec<u32> = (0..5_000).collect();
     vec![
         ("null", json!(null)),

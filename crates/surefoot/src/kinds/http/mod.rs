@@ -8,7 +8,7 @@ mod error;
 mod request;
 mod response;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -98,6 +98,28 @@ impl HttpKind {
         tls::install_provider();
         let guard = Guard { allow_private: config.allow_private, allow: config.allow.clone() };
         HttpKind { config, guard: Arc::new(guard), clients: Mutex::default() }
+    }
+
+    /// Posts a body under the address guard and returns the status of the answer, whose body is not
+    /// read. Follows no redirect.
+    pub async fn post(
+        &self,
+        url: &str,
+        headers: &BTreeMap<&str, String>,
+        body: String,
+    ) -> Result<u16, TaskError> {
+        let url: Url = url.parse().map_err(|_| error::bad_url("it is not a URL"))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(error::bad_url("only http and https are sent to"));
+        }
+        self.check_address(&url)?;
+        let client = self.client(&url, &Tls::default())?;
+        let mut request = client.post(url.clone()).body(body);
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
+        let answer = request.send().await.map_err(|it| error::sending(&url, &it))?;
+        Ok(answer.status().as_u16())
     }
 
     /// Sends the request and follows redirects up to the limit.

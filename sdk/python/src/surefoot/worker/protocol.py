@@ -13,6 +13,9 @@ from surefoot._json import encode
 from surefoot.errors import ConversionError, TaskFailure
 
 PROTOCOL = 1
+# A server takes less by default, and says so. One that is sent more than it reads at all hangs up,
+# and then looks as if it were away.
+OUTPUT_BYTES_MAX = 4_000_000
 # So many leases a poll may name.
 HOLDING_MAX = 1_000
 # What is longer is cut: messages and log lines are for people, not for dumps.
@@ -81,9 +84,13 @@ class Outcome:
     @staticmethod
     def of_output(output: object) -> Outcome:
         try:
-            return Outcome("output", encode(output))
+            told = encode(output)
         except (TypeError, ValueError) as error:
             return failed("invalid_output", f"what the handler returned: {error}", retryable=False)
+        if len(told) <= OUTPUT_BYTES_MAX:
+            return Outcome("output", told)
+        problem = f"what the handler returned has {len(told)} bytes, {OUTPUT_BYTES_MAX} may be"
+        return failed("invalid_output", problem, retryable=False)
 
     @staticmethod
     def of_error(error: BaseException) -> Outcome:
