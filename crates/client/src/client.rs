@@ -131,6 +131,20 @@ impl Client {
         Ok(self.send(self.request(Method::POST, path).json(body)).await?.1)
     }
 
+    /// Sends JSON to a path, or nothing, and returns what is answered; null for nothing.
+    pub async fn call(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, Error> {
+        let method = Method::from_bytes(method.as_bytes());
+        let method = method.map_err(|error| self.unexpected(error.to_string()))?;
+        let request = self.request(method, path);
+        let request = body.into_iter().fold(request, |request, body| request.json(body));
+        Ok(self.send(request).await?.1)
+    }
+
     /// Deletes what is at a path.
     pub async fn delete(&self, path: &str) -> Result<(), Error> {
         let (_, _): (_, Value) = self.send(self.request(Method::DELETE, path)).await?;

@@ -48,13 +48,13 @@ states:
     );
     // Events, times and failures lead there.
     check(
-        "SF2107",
+        "SF2106",
         "initial: draft
 states:
   draft: {on: {submit: [{if: event.ready, to: pause}]}}
   pause: {after: {1h: work}}
   work: {uses: work, next: done, on: {failed: lost}}
-  lost: {}
+  lost: {on: {again: lost}}
   done: {final: true}
 ",
         &entered("lost"),

@@ -13,6 +13,7 @@ use utoipa::openapi::{Content, OpenApi, Ref, ResponseBuilder};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
 use crate::audit::Act;
+use crate::auth::Principal;
 use crate::idempotency;
 use crate::problem::Problem;
 use crate::service::Service;
@@ -99,8 +100,14 @@ async fn admit(
     if access == Access::Public {
         return Ok(next.run(request).await);
     }
-    let from = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|it| it.0.ip());
-    let principal = service.auth().authenticate(request.headers(), from, service.now())?;
+    // Only this process can have said who asks: no header becomes an extension.
+    let principal = match request.extensions().get::<Principal>() {
+        Some(principal) => principal.clone(),
+        None => {
+            let from = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|it| it.0.ip());
+            service.auth().authenticate(request.headers(), from, service.now())?
+        }
+    };
     let act = Act::of(&request, access, &principal);
     let allowed = principal.require(access);
     request.extensions_mut().insert(principal);

@@ -73,6 +73,7 @@ pub struct Metrics {
     attempts_queued: Gauge,
     sse_clients: Gauge,
     workers: Gauge,
+    schedule_missed: Counter,
     results_refused: Gauge<u64, AtomicU64>,
     queued: Mutex<HashMap<(RunId, u32), u64>>,
     names: Mutex<std::collections::HashSet<String>>,
@@ -101,6 +102,7 @@ impl Default for Metrics {
             attempts_queued: Gauge::default(),
             sse_clients: Gauge::default(),
             workers: Gauge::default(),
+            schedule_missed: Counter::default(),
             results_refused: Gauge::default(),
             queued: Mutex::default(),
             names: Mutex::default(),
@@ -147,6 +149,11 @@ impl Default for Metrics {
         registry.register("sse_clients", "Open event streams", metrics.sse_clients.clone());
         registry.register("workers", "Connected workers", metrics.workers.clone());
         registry.register(
+            "schedule_missed",
+            "Slots of schedules that were missed and not caught up",
+            metrics.schedule_missed.clone(),
+        );
+        registry.register(
             "results_refused",
             "Late results that changed nothing",
             metrics.results_refused.clone(),
@@ -183,6 +190,8 @@ impl Metrics {
         self.results_refused.set(statistics.results_refused);
         self.sse_clients.set(service.event_clients() as i64);
         self.workers.set(service.worker_count() as i64);
+        let missed = service.schedules().missed();
+        self.schedule_missed.inc_by(missed.saturating_sub(self.schedule_missed.get()));
         let mut text = String::new();
         text::encode(&mut text, &self.registry)?;
         let version = env!("CARGO_PKG_VERSION");

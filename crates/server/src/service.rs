@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::Request;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use serde_json::Value;
 use surefoot::Engine;
 use surefoot::core::time::Millis;
 use surefoot::schedules::Schedules;
@@ -15,12 +17,13 @@ use surefoot::store::Store;
 use surefoot::triggers::Triggers;
 use tokio::sync::Semaphore;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tower::ServiceExt as _;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::openapi::OpenApi;
 
 use crate::api::{Api, Declared};
 use crate::audit::Audit;
-use crate::auth::{Auth, AuthError};
+use crate::auth::{Auth, AuthError, Principal};
 use crate::config::ServerConfig;
 use crate::events::Hub;
 use crate::idempotency::UnderWay;
@@ -125,6 +128,34 @@ impl Service {
             .method_not_allowed_fallback(no_method)
             .layer(room)
             .layer(CatchPanicLayer::custom(panicked))
+    }
+
+    /// Answers a request of this very process, which may do everything: without a socket and
+    /// without a token.
+    pub async fn ask(
+        &self,
+        actor: &str,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> (StatusCode, Vec<u8>) {
+        let principal = Principal { actor: actor.to_owned(), ..Principal::local() };
+        let content = body.map(|it| it.to_string()).unwrap_or_default();
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::CONTENT_TYPE, "application/json")
+            .extension(principal)
+            .body(Body::from(content));
+        let request = match request {
+            Ok(request) => request,
+            Err(error) => return (StatusCode::BAD_REQUEST, error.to_string().into_bytes()),
+        };
+        let Ok(response) = self.router().oneshot(request).await;
+        let status = response.status();
+        // The body is of our own making, and in memory already.
+        let content = axum::body::to_bytes(response.into_body(), usize::MAX).await;
+        (status, content.unwrap_or_default().into())
     }
 
     /// Returns every route with the access that it needs.

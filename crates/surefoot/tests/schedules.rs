@@ -437,6 +437,30 @@ async fn catching_up_comes_in_bounded_looks_and_loses_nothing() {
     assert_eq!(schedules.get("x").await.unwrap().position.started, count);
 }
 
+#[tokio::test]
+async fn slots_that_find_no_room_to_wait_are_not_lost() {
+    let (engine, clock) = engine().await;
+    let schedules = Schedules::open(&engine).await.unwrap();
+    let new = every("tick", SECOND, policy(CatchUp::All, Overlap::Queue));
+    schedules.put("x", new, Expect::Absent).await.unwrap();
+    let count = 250;
+    clock.set(BEGIN + count * SECOND);
+    let stop = tokio_util::sync::CancellationToken::new();
+    let keeper = tokio::spawn({
+        let (schedules, stop) = (schedules.clone(), stop.clone());
+        async move { schedules.keep(stop).await }
+    });
+    while schedules.get("x").await.unwrap().position.started < count {
+        tokio::task::yield_now().await;
+    }
+    stop.cancel();
+    keeper.await.unwrap();
+    let found = slots(&runs(&engine, "x").await);
+    assert_eq!(found, multiples(SECOND, BEGIN + 1, BEGIN + count * SECOND));
+    let position = schedules.get("x").await.unwrap().position;
+    assert_eq!((position.skipped, position.missed), (0, 0));
+}
+
 /// Schedules that come due in one second; fewer where nothing is optimised.
 const CROWD: usize = if cfg!(debug_assertions) { 10_000 } else { 100_000 };
 

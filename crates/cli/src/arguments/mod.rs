@@ -3,6 +3,7 @@
 
 mod author;
 mod runs;
+mod schedule;
 mod serve;
 mod things;
 mod worker;
@@ -14,6 +15,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use crate::demo::Demo;
 pub use author::*;
 pub use runs::*;
+pub use schedule::*;
 pub use serve::*;
 pub use things::*;
 pub use worker::*;
@@ -163,6 +165,7 @@ pub enum Command {
     SetResult(SetResult),
     // Things.
     Task(Task),
+    Schedule(Schedule),
     Store(Store),
     Token(Token),
     Config(Config),

@@ -17,6 +17,7 @@ mod mock;
 mod nets;
 mod replay;
 mod run;
+mod schedule;
 mod server;
 mod show;
 mod start;
@@ -73,6 +74,7 @@ pub fn dispatch(arguments: Arguments) -> Result<Exit> {
         Command::Skip(it) => verbs::skip(session, it),
         Command::SetResult(it) => verbs::set_result(session, it),
         Command::Task(it) => task::task(session, it),
+        Command::Schedule(it) => schedule::schedule(session, it),
         Command::Store(it) => store::store(session, it),
         Command::Token(it) => token::token(session, it),
         Command::Config(it) => config::config(session, it),

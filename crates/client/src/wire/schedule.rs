@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::Run;
+
 /// Asks for a schedule. One of `cron`, `every` and `at` says when.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -77,6 +79,15 @@ pub struct Schedule {
     /// When the next run starts; nothing if none does.
     pub next: Option<String>,
     pub statistics: ScheduleStatistics,
+}
+
+/// A run, or the schedule that will start it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(untagged)]
+pub enum RunOrSchedule {
+    Schedule(Box<Schedule>),
+    Run(Box<Run>),
 }
 
 /// What a schedule has done.

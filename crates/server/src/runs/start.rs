@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use surefoot::{RunId, StartRequest, inspect};
-use surefoot_client::wire::{Run, StartRun};
+use surefoot_client::wire::{Run, RunOrSchedule, StartRun};
 
 use crate::auth::Principal;
 use crate::body::MaybeJson;
@@ -15,7 +15,7 @@ use crate::service::Service;
 /// Starts a run.
 ///
 /// With `key`, starting twice starts once: the same request finds its run (200), another is
-/// refused (409). With `Prefer: wait=30` the answer waits for the end (200), or for 30 seconds
+/// refused (409). With `at` it starts later: the answer is a schedule of one slot. With `Prefer: wait=30` the answer waits for the end (200), or for 30 seconds
 /// (202).
 #[utoipa::path(post, path = "/v1/workflows/{id}/runs", tag = "runs",
     params(("id" = String, Path, description = "The workflow"),
@@ -23,7 +23,7 @@ use crate::service::Service;
     request_body = StartRun,
     responses((status = 201, description = "Started", body = Run, headers(("Location" = String))),
         (status = 200, description = "It was started before with this key, or has ended", body = Run),
-        (status = 202, description = "It still runs", body = Run)))]
+        (status = 202, description = "It still runs, or starts later", body = RunOrSchedule)))]
 pub(super) async fn start(
     State(service): State<Service>,
     principal: Principal,
@@ -41,6 +41,10 @@ pub(super) async fn start(
         priority: body.priority,
         actor: principal.actor,
     };
+    if let Some(at) = &body.at {
+        let at = crate::schedules::instant("/at", at)?;
+        return crate::schedules::start_later(&service, request, at).await;
+    }
     let began = service.now();
     let handle = service.engine().start(request).await?;
     let mut status = match created_before(&service, handle.id(), began).await? {

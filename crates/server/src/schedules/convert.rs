@@ -62,7 +62,7 @@ fn not_when(title: &str) -> Problem {
 }
 
 /// Reads an instant of a body.
-pub(super) fn instant(pointer: &str, text: &str) -> Result<Millis, Problem> {
+pub(crate) fn instant(pointer: &str, text: &str) -> Result<Millis, Problem> {
     time::read(text).ok_or_else(|| {
         let message = format!("`{text}` is not an instant: write it like 2027-01-01T00:00:00Z");
         misfit(pointer, message)

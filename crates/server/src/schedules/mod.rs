@@ -7,12 +7,15 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use surefoot::inspect;
+use surefoot::core::time::Millis;
 use surefoot::schedules::Schedule;
 use surefoot::store::Expect;
+use surefoot::{StartRequest, inspect};
 use surefoot_client::wire;
 use surefoot_client::wire::{Backfill, Page, PutSchedule, Run, StartBackfill, UpcomingSlots};
 use utoipa_axum::routes;
+
+pub(crate) use convert::instant;
 
 use crate::api::{Access, Api};
 use crate::auth::Principal;
@@ -218,6 +221,21 @@ async fn next(
     let upcoming = service.schedules().next(&id, count).await?;
     let items = upcoming.iter().map(|it| convert::upcoming(it, &schedule.spec.when)).collect();
     Ok(Json(UpcomingSlots { items }))
+}
+
+/// Starts a run later; it can be called off by removing the schedule.
+pub(crate) async fn start_later(
+    service: &Service,
+    request: StartRequest,
+    at: Millis,
+) -> Result<Response, Problem> {
+    let schedule = service.schedules().start_later(request, at).await?;
+    let location = format!("/v1/schedules/{}", schedule.id);
+    let mut response = shown(StatusCode::ACCEPTED, &schedule);
+    if let Ok(location) = HeaderValue::from_str(&location) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    Ok(response)
 }
 
 /// Returns a schedule that the caller may know of.

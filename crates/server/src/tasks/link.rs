@@ -131,6 +131,7 @@ async fn look(service: &Service, link: &str) -> Result<(Kept, Principal, u64), P
         namespaces: None,
         groups: None,
         capabilities: None,
+        said: Default::default(),
     };
     Ok((kept, holder, item.revision))
 }

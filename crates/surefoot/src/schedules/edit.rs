@@ -216,15 +216,11 @@ impl Schedules {
         for some in slots.chunks(BACKFILL_AT_ONCE) {
             let starts = some.iter().map(|slot| self.start_of_slot(&schedule, *slot));
             for (slot, start) in some.iter().zip(join_all(starts).await) {
-                done.push(match start {
-                    Ok(run) => Backfilled { slot: *slot, run: Some(run), error: None },
-                    Err(error @ (ScheduleError::Store(_) | ScheduleError::Start(_))) => {
-                        return Err(error);
-                    }
-                    Err(error) => {
-                        Backfilled { slot: *slot, run: None, error: Some(error.to_string()) }
-                    }
-                });
+                let (run, error) = match start? {
+                    Ok(run) => (Some(run), None),
+                    Err(reason) => (None, Some(reason)),
+                };
+                done.push(Backfilled { slot: *slot, run, error });
             }
         }
         Ok(Backfill { slots: done })

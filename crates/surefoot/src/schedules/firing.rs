@@ -15,7 +15,7 @@ use super::record::{LastStart, Origin, Schedule, instant};
 use super::{Result, ScheduleError, Schedules};
 use crate::engine::{CommandError, StartError, StartRequest};
 
-/// Slots that wait for a run to end; what comes beyond is skipped.
+/// Slots that wait for a run to end. What comes beyond is left where it is: the cursor waits.
 pub const QUEUED_SLOTS_MAX: usize = 100;
 /// Runs of one schedule whose end is followed.
 const RUNNING_MAX: usize = 20;
@@ -25,6 +25,8 @@ pub(super) struct Fired {
     /// What is to be written about it.
     pub writes: Vec<ItemWrite>,
     pub next: Option<Millis>,
+    /// Slots that were dropped.
+    pub missed: u64,
 }
 
 /// What became of the start of a slot.
@@ -39,34 +41,43 @@ impl Schedules {
     pub(super) async fn fire(&self, schedule: &mut Schedule, now: Millis) -> Result<Fired> {
         let rules = schedule.rules()?;
         let look = rules.look(schedule.position.cursor, now);
+        let (mut cursor, mut next) = (look.cursor, look.next);
         for slot in look.start {
-            let due = rules.starts_at(slot);
-            self.meet(schedule, slot, due, now).await?;
+            if !self.meet(schedule, slot, rules.starts_at(slot), now).await? {
+                // The end of a run makes room, and has the schedule looked at again.
+                (cursor, next) = (slot - 1, None);
+                break;
+            }
         }
         self.start_queued(schedule, now).await?;
+        if next.is_none() && cursor != look.cursor && schedule.position.queued.is_empty() {
+            // The runs have ended meanwhile.
+            next = Some(now);
+        }
         let position = &mut schedule.position;
         position.missed += look.missed;
-        position.cursor = look.cursor;
-        position.next = look.next;
+        position.cursor = cursor;
+        position.next = next;
         let is_over = schedule.is_once() && schedule.position.started > 0;
         let writes = match is_over {
             true => schedule.removal(Expect::Revision(schedule.revision)),
             false => vec![schedule.position_write()],
         };
-        Ok(Fired { writes, next: look.next })
+        Ok(Fired { writes, next, missed: look.missed })
     }
 
-    /// A slot meets the runs that go on.
+    /// A slot meets the runs that go on. Answers false if there is no room for it to wait.
     async fn meet(
         &self,
         schedule: &mut Schedule,
         slot: Millis,
         due: Millis,
         now: Millis,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let overlap = schedule.spec.policy.overlap;
         if overlap == Overlap::Allow || !self.is_busy(schedule).await? {
-            return self.start_slot(schedule, slot, due, now).await;
+            self.start_slot(schedule, slot, due, now).await?;
+            return Ok(true);
         }
         let position = &mut schedule.position;
         match overlap {
@@ -82,7 +93,7 @@ impl Schedules {
                 }
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Starts slots that waited, as far as nothing goes on any more.
@@ -136,7 +147,7 @@ impl Schedules {
         due: Millis,
         now: Millis,
     ) -> Result<()> {
-        let started = self.start_run(schedule, Some(slot), &slot_key(&schedule.id, slot)).await?;
+        let started = self.start_run(schedule, slot, &slot_key(&schedule.id, slot)).await?;
         let position = &mut schedule.position;
         match started {
             Started::Run(run) => {
@@ -158,13 +169,18 @@ impl Schedules {
         Ok(())
     }
 
-    /// Starts the run of a slot, or of a backfill: at most once, whoever repeats it.
-    pub(super) async fn start_of_slot(&self, schedule: &Schedule, slot: Millis) -> Result<RunId> {
+    /// Starts the run of a slot for a backfill: at most once, whoever repeats it. The inner error
+    /// is one that comes again.
+    pub(super) async fn start_of_slot(
+        &self,
+        schedule: &Schedule,
+        slot: Millis,
+    ) -> Result<std::result::Result<RunId, String>> {
         let key = slot_key(&schedule.id, slot);
-        match self.start_run(schedule, Some(slot), &key).await? {
+        Ok(match self.start_run(schedule, slot, &key).await? {
             Started::Run(run) => Ok(run),
-            Started::Never(reason) => Err(ScheduleError::Input { pointer: String::new(), reason }),
-        }
+            Started::Never(reason) => Err(reason),
+        })
     }
 
     /// Starts a run by hand.
@@ -179,13 +195,7 @@ impl Schedules {
         Ok(started.id())
     }
 
-    async fn start_run(
-        &self,
-        schedule: &Schedule,
-        slot: Option<Millis>,
-        key: &str,
-    ) -> Result<Started> {
-        let slot = slot.unwrap_or_else(|| self.now());
+    async fn start_run(&self, schedule: &Schedule, slot: Millis, key: &str) -> Result<Started> {
         let request = match self.request(schedule, slot, key).await {
             Ok(request) => request,
             Err(error) => return never_or_later(error),

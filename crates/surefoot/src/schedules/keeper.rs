@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -137,6 +138,7 @@ impl Schedules {
                     let mut timers = self.timers();
                     for (id, look) in &fired {
                         timers.set(id, look.next);
+                        self.0.missed.fetch_add(look.missed, Ordering::Relaxed);
                     }
                     return;
                 }

@@ -21,6 +21,7 @@ mod keeper;
 mod record;
 mod timers;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use surefoot_core::schedule::{CalendarMistake, TooManySlots};
@@ -46,6 +47,8 @@ struct Inner {
     timers: Mutex<Timers>,
     /// Told when a timer was set, so that the keeper does not sleep past it.
     changed: Notify,
+    /// Slots that were dropped since the schedules were opened.
+    missed: AtomicU64,
 }
 
 /// Why something about a schedule was not done.
@@ -84,11 +87,21 @@ type Result<T> = std::result::Result<T, ScheduleError>;
 impl Schedules {
     /// Finds out which schedules there are, and takes over those that definitions ask for.
     pub async fn open(engine: &Engine) -> Result<Schedules> {
-        let (timers, changed) = (Mutex::default(), Notify::new());
-        let schedules = Schedules(Arc::new(Inner { engine: engine.clone(), timers, changed }));
+        let inner = Inner {
+            engine: engine.clone(),
+            timers: Mutex::default(),
+            changed: Notify::new(),
+            missed: AtomicU64::new(0),
+        };
+        let schedules = Schedules(Arc::new(inner));
         schedules.load().await?;
         schedules.take_over_definitions().await?;
         Ok(schedules)
+    }
+
+    /// Returns how many slots were missed and not caught up since the schedules were opened.
+    pub fn missed(&self) -> u64 {
+        self.0.missed.load(Ordering::Relaxed)
     }
 
     fn engine(&self) -> &Engine {

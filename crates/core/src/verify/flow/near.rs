@@ -102,8 +102,9 @@ impl Near {
     }
 
     fn look(&mut self, circuit: &Circuit, all: &[Lit]) -> Result<(), Contradiction> {
-        for lit in all {
-            let at = self.place(lit.gate());
+        // All have places, also if the first ones exclude each other.
+        let places: Vec<u32> = all.iter().map(|it| self.place(it.gate())).collect();
+        for (at, lit) in places.into_iter().zip(all) {
             self.set(at, !lit.is_negated())?;
         }
         // What is known leads far, what is near sideways: one of each in turn.
@@ -272,6 +273,7 @@ mod tests {
         check(&circuit, &[outer, !b], false);
         check(&circuit, &[inner, !outer], false);
         check(&circuit, &[Lit::FALSE], true);
+        check(&circuit, &[a, !a, c], true);
         check(&circuit, &[], false);
     }
 

@@ -1,5 +1,4 @@
-//! Whether facts can hold together: a scenario that was tried, a proof by taking conjunctions
-//! apart, or a SAT solver on the part of the circuit that matters.
+//! Whether facts can hold together, by a SAT solver on the part of the circuit that matters.
 
 use std::cell::Cell;
 use std::collections::HashMap;
