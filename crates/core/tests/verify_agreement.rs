@@ -97,8 +97,11 @@ impl Case {
         }
         if let Some(error) = &trace.error {
             let of = error.task.as_deref().map(bare_path).unwrap_or_default();
+            // A state whose work is a machine fails with what failed inside, which is named.
+            let own = format!("`{}`", of.rsplit('.').next().unwrap_or_default());
+            let is_own = error.error.message.contains(&own);
             assert!(
-                error.error.kind != "no_match" || !exhaustive.contains(&*of),
+                error.error.kind != "no_match" || !is_own || !exhaustive.contains(&*of),
                 "some transition of `{of}` is open: {}",
                 told()
             );
