@@ -67,7 +67,7 @@ impl ServerConfig {
     }
 }
 
-/// A token that the configuration names. Only its hash is kept: `surefoot token hash` makes it.
+/// A token that the configuration names. Only its hash is kept there: blake3 of the token's text.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TokenConfig {

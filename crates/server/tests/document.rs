@@ -18,7 +18,10 @@ async fn the_document_that_is_checked_in_is_that_of_the_code() {
         std::fs::write(&path, &text).unwrap();
     }
     let kept = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(kept == text, "docs/reference/openapi.json is not what the code makes: run this test with SUREFOOT_BLESS=1");
+    assert!(
+        kept == text,
+        "docs/reference/openapi.json is not what the code makes: run this test with SUREFOOT_BLESS=1"
+    );
 }
 
 #[tokio::test]

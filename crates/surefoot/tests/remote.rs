@@ -206,7 +206,7 @@ async fn cancellation_reaches_the_worker_and_its_report_ends_the_run() {
     run.command(Command::Cancel, By::actor("ann")).await.unwrap();
     beat_until(&engine, &lease.token, |it| it == "cancel").await;
     let taken = engine.take(ask("w1", "pay", 0)).await.unwrap();
-    assert_eq!(taken.cancelled, [lease.token.clone()]);
+    assert_eq!(taken.cancelled, std::slice::from_ref(&lease.token));
     let error = TaskError::new("cancelled", "stopped as asked");
     engine.settle(&lease.token, None, Err(error)).await.unwrap();
     assert_eq!(run.wait().await.unwrap().status, RunStatus::Cancelled);

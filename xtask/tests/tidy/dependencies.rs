@@ -20,6 +20,11 @@ const NEVER_BELOW: &[(&str, &[&str])] = &[
         &["tokio", "rand", "tracing", "reqwest", "rusqlite", "clap", "surefoot-core", "surefoot"],
     ),
     ("surefoot-store", &["reqwest", "tokio-postgres", "clap", "axum"]),
+    // Light: for workers and programs that talk to a server.
+    (
+        "surefoot-client",
+        &["surefoot-core", "surefoot-store", "surefoot", "rusqlite", "axum", "clap"],
+    ),
     // Embedded in programs that have a server, a command line and a log of their own.
     ("surefoot", &["axum", "clap", "tracing-subscriber", "anstream", "comfy-table"]),
 ];
@@ -33,8 +38,8 @@ const ONLY_IN: &[(&str, &str)] = &[
     ("annotate-snippets", "surefoot-cli"),
     ("comfy-table", "surefoot-cli"),
     ("tracing-subscriber", "surefoot-cli"),
-    ("rand", "surefoot"),
-    ("reqwest", "surefoot"),
+    ("axum", "surefoot-server"),
+    ("notify", "surefoot-cli"),
     ("boon", "surefoot-core"),
     ("granit-parser", "surefoot-core"),
     ("roxmltree", "surefoot-net"),

@@ -376,7 +376,7 @@ mod tests {
     fn a_token_says_whether_it_ever_was_one() {
         let (mut leases, token) = leases();
         let (mut other, _) = self::leases();
-        let mut ask = |leases: &mut Leases, token: &str| match leases.find(token, Some("wk_1")) {
+        let ask = |leases: &mut Leases, token: &str| match leases.find(token, Some("wk_1")) {
             Ok(_) => "held",
             Err(LeaseError::Unknown) => "unknown",
             Err(LeaseError::Lost { .. }) => "lost",
