@@ -1,6 +1,7 @@
 //! Schedules against brute force, and against a clock that steps, with crashes and pauses.
 //! Every failure names its seed; `SUREFOOT_SEED=n` runs that one alone.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+#![expect(clippy::disallowed_methods, reason = "a seed may be asked for")]
 
 use std::collections::BTreeSet;
 
