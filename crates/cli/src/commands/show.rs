@@ -5,6 +5,7 @@ use surefoot::core::run::{Run, TaskId};
 use surefoot::draw::{Statuses, sign};
 use surefoot::store::Store;
 use surefoot::{Record, inspect};
+use surefoot_client::wire;
 
 use super::authority::task_named;
 use super::graph;
@@ -44,7 +45,7 @@ pub fn show(session: &Session, arguments: &Show) -> Result<Exit> {
         } else if arguments.errors {
             errors(session, &run)?;
         } else if let Some(task) = &arguments.why {
-            why(session, &run, task.as_deref())?;
+            why(session, &run, task.as_deref()).await?;
         } else if arguments.transitions {
             transitions(session, &run)?;
         } else {
@@ -188,7 +189,7 @@ fn errors(session: &Session, run: &Run) -> Result<()> {
 }
 
 /// Says why one task is where it is, or each that has not ended.
-fn why(session: &Session, run: &Run, task: Option<&str>) -> Result<()> {
+async fn why(session: &Session, run: &Run, task: Option<&str>) -> Result<()> {
     let tasks: Vec<TaskId> = match task {
         Some(task) => vec![task_named(run, task)?],
         None => (0..run.state().tasks.len() as u32)
@@ -196,7 +197,15 @@ fn why(session: &Session, run: &Run, task: Option<&str>) -> Result<()> {
             .filter(|it| !run.state().task(*it).status.is_ended())
             .collect(),
     };
-    let all: Vec<_> = tasks.into_iter().map(|it| run.why(it, now())).collect();
+    let mut all: Vec<_> = tasks.into_iter().map(|it| run.why(it, now())).collect();
+    if let Some(client) = session.client()? {
+        // The journal cannot tell which workers there are; the server can.
+        for why in &mut all {
+            let task = surefoot_client::segment(&why.task);
+            let path = format!("/v1/runs/{}/tasks/{task}/why", run.id());
+            why.why = client.get::<wire::Why>(&path).await?.why;
+        }
+    }
     if !session.output.is_for_people() {
         let list: Vec<_> = all.iter().map(|it| (it.task.clone(), json!(it))).collect();
         return session.output.list(&list);
