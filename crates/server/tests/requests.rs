@@ -291,10 +291,15 @@ async fn two_lengths_or_a_huge_head_are_refused() {
     };
     let twice = "POST /v1/check HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 1\r\ncontent-length: 2\r\nconnection: close\r\n\r\nab";
     assert!(said(twice.to_owned()).await.contains("400"));
-    let long = format!("GET /healthz HTTP/1.1\r\nhost: 127.0.0.1\r\nx: {}\r\n\r\n", "y".repeat(1 << 20));
+    let long =
+        format!("GET /healthz HTTP/1.1\r\nhost: 127.0.0.1\r\nx: {}\r\n\r\n", "y".repeat(1 << 20));
     assert!(said(long).await.contains("431"));
     let many: String = (0..300).map(|at| format!("x{at}: y\r\n")).collect();
-    assert!(said(format!("GET /healthz HTTP/1.1\r\nhost: 127.0.0.1\r\n{many}\r\n")).await.contains("431"));
+    assert!(
+        said(format!("GET /healthz HTTP/1.1\r\nhost: 127.0.0.1\r\n{many}\r\n"))
+            .await
+            .contains("431")
+    );
 }
 
 #[tokio::test]
