@@ -21,6 +21,9 @@ fn named(kind: &str, retryable: bool, message: &str, details: Value) -> TaskErro
     TaskError { retryable, details, ..TaskError::new(kind, message) }
 }
 
+/// The database cannot be reached, or has ended the session.
+pub(super) const CONNECTION: &str = "sql_connection";
+
 pub(super) fn postgres(error: &tokio_postgres::Error, statement: Option<&Statement>) -> TaskError {
     let Some(refusal) = error.as_db_error() else {
         return not_from_the_server(error);
@@ -41,7 +44,7 @@ pub(super) fn postgres(error: &tokio_postgres::Error, statement: Option<&Stateme
         ("40001", _) => ("sql_serialization", true),
         ("40P01", _) => ("sql_deadlock", true),
         ("55P03", _) => ("sql_locked", true),
-        ("57P01" | "57P02" | "57P03" | "53300", _) | (_, "08") => ("sql_connection", true),
+        ("57P01" | "57P02" | "57P03" | "53300", _) | (_, "08") => (CONNECTION, true),
         _ => ("sql_error", true),
     };
     named(kind, retryable, refusal.message(), details)
@@ -78,7 +81,7 @@ fn not_from_the_server(error: &tokio_postgres::Error) -> TaskError {
     if message.contains("serializ") {
         return named("sql_data", false, &message, Value::Null);
     }
-    named("sql_connection", true, &message, Value::Null)
+    named(CONNECTION, true, &message, Value::Null)
 }
 
 pub(super) fn sqlite(error: &rusqlite::Error, statement: Option<&Statement>) -> TaskError {
@@ -111,7 +114,7 @@ pub(super) fn sqlite(error: &rusqlite::Error, statement: Option<&Statement>) -> 
         ErrorCode::PermissionDenied | ErrorCode::AuthorizationForStatementDenied => {
             ("sql_auth", false)
         }
-        ErrorCode::CannotOpen => ("sql_connection", true),
+        ErrorCode::CannotOpen => (CONNECTION, true),
         ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt => ("sql_corrupt", false),
         ErrorCode::DiskFull | ErrorCode::SystemIoFailure | ErrorCode::OutOfMemory => {
             ("sql_storage", true)

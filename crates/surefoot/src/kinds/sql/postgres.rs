@@ -142,7 +142,9 @@ impl Postgres {
             }
         };
         let Some(result) = result else { return Err(cancelled()) };
-        if !client.is_closed() && work.leaves_no_trace() {
+        // A server that ends a session says so before the connection is seen to be closed.
+        let is_lost = result.as_ref().is_err_and(|it| it.kind == error::CONNECTION);
+        if !is_lost && !client.is_closed() && work.leaves_no_trace() {
             self.idle.lock().expect("nobody panics while holding the lock").push(client);
         }
         result
