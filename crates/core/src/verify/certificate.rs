@@ -33,7 +33,7 @@ pub struct Certificate {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CertificateFile {
-    /// [`CERTIFICATE_FORMAT`].
+    /// `CERTIFICATE_FORMAT`.
     pub format: u16,
     pub workflow: String,
     /// Hash of the definition.
