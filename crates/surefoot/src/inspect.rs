@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 use surefoot_core::ids::{Digest, RunId};
 use surefoot_core::limits::Limits;
-use surefoot_core::run::{Record, Run, RunState};
+use surefoot_core::run::{Approval, Record, Run, RunState, TaskId, Wait};
 use surefoot_core::time::Millis;
 use surefoot_store::{RunFilter, RunRow, Store};
 
@@ -92,6 +92,18 @@ pub async fn records(
             return Ok(all);
         }
     }
+}
+
+/// Returns the approvals of a run that are open.
+pub fn approvals(run: &Run) -> Vec<(TaskId, &Approval)> {
+    let tasks = run.state().tasks.iter().enumerate();
+    let open = tasks.filter_map(|(at, task)| match task.wait() {
+        Some(Wait::Approval(approval)) if !task.status.is_ended() => {
+            Some((TaskId(at as u32), &**approval))
+        }
+        _ => None,
+    });
+    open.collect()
 }
 
 /// Returns at most `limit` records of a run, from number `from` on.

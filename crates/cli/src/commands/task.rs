@@ -1,7 +1,7 @@
 //! `surefoot task`: what waits for people.
 
 use serde_json::{Value, json};
-use surefoot::core::run::{Approval, Run, TaskId, Wait};
+use surefoot::core::run::{Approval, Run, TaskId};
 use surefoot::store::{RunFilter, Store};
 use surefoot::{Command, inspect};
 
@@ -38,19 +38,6 @@ fn cast(session: &Session, vote: Vote, approve: bool) -> Result<Exit> {
     })
 }
 
-/// Returns the approvals of a run that are open.
-pub fn open(run: &Run) -> Vec<(TaskId, &Approval)> {
-    let tasks = run.state().tasks.iter().enumerate();
-    tasks
-        .filter_map(|(at, task)| match task.wait() {
-            Some(Wait::Approval(approval)) if !task.status.is_ended() => {
-                Some((TaskId(at as u32), &**approval))
-            }
-            _ => None,
-        })
-        .collect()
-}
-
 pub async fn list(session: &Session) -> Result<Exit> {
     let store = session.reader()?;
     let statuses = ["running", "paused", "cancelling"].map(str::to_owned).to_vec();
@@ -59,7 +46,7 @@ pub async fn list(session: &Session) -> Result<Exit> {
     let mut values = Vec::new();
     for row in store.runs(&filter).await? {
         let run = inspect::load(&*store, row.id).await?;
-        for (task, approval) in open(&run) {
+        for (task, approval) in inspect::approvals(&run) {
             let value = describe(&run, task, approval);
             let since = session.output.time.instant(run.state().task(task).since, now());
             table.row(
@@ -91,7 +78,7 @@ async fn show(session: &Session, run: &str, task: Option<&str>) -> Result<Exit> 
     let store: &dyn Store = &*session.reader()?;
     let run = inspect::load(store, inspect::resolve(store, run).await?).await?;
     let wanted = task.map(|it| authority::task_named(&run, it)).transpose()?;
-    let all = open(&run);
+    let all = inspect::approvals(&run);
     let found = all.iter().find(|(it, _)| wanted.is_none_or(|wanted| wanted == *it));
     let Some((task, approval)) = found else {
         let message = format!("nothing of run {} waits for a person", run.id());

@@ -12,7 +12,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use surefoot::core::run::{Approval, Run, TaskId, Wait};
+use surefoot::core::run::{Approval, Run, TaskId};
 use surefoot::store::{RunFilter, RunRow};
 use surefoot::{Command, inspect};
 use surefoot_client::wire::{Decision, HumanTask, Page, Vote};
@@ -64,7 +64,7 @@ async fn list(
             continue;
         }
         let run = inspect::load(service.store(), row.id).await?;
-        for (task, approval) in open(&run) {
+        for (task, approval) in inspect::approvals(&run) {
             if mine && !may_decide(&principal, &run, approval) {
                 continue;
             }
@@ -163,7 +163,8 @@ async fn find(service: &Service, principal: &Principal, id: &str) -> Result<Open
     })?;
     let run = runs::load(service, principal, run).await?;
     let task = run.find(path).ok_or_else(|| Problem::not_found("task", path))?;
-    let approval = open(&run).into_iter().find(|(it, _)| *it == task).map(|(_, it)| it.clone());
+    let approval =
+        inspect::approvals(&run).into_iter().find(|(it, _)| *it == task).map(|(_, it)| it.clone());
     let approval = approval.ok_or_else(|| ended(&run, task))?;
     let id = format!("{}:{}", run.id(), run.path(task));
     let claim = claim::read(service, &id).await?;
@@ -174,18 +175,6 @@ fn ended(run: &Run, task: TaskId) -> Problem {
     let title = format!("`{}` waits for nobody", run.path(task));
     Problem::new(StatusCode::CONFLICT, "SF4016", title)
         .hint("It was decided already, has not begun to wait, or its run has ended.")
-}
-
-/// Returns the approvals of a run that are open.
-fn open(run: &Run) -> Vec<(TaskId, &Approval)> {
-    let tasks = run.state().tasks.iter().enumerate();
-    let open = tasks.filter_map(|(at, task)| match task.wait() {
-        Some(Wait::Approval(approval)) if !task.status.is_ended() => {
-            Some((TaskId(at as u32), &**approval))
-        }
-        _ => None,
-    });
-    open.collect()
 }
 
 fn may_decide(principal: &Principal, run: &Run, approval: &Approval) -> bool {
