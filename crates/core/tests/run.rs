@@ -48,6 +48,7 @@ impl World {
             parent: None,
             concurrency_key: None,
             fork: None,
+            traceparent: None,
         };
         let (run, decision) =
             Run::create(RunId::new(1, 1), plan, created, Arc::new(Limits::default()), 1, None);

@@ -245,6 +245,10 @@ impl<S: Store> Store for FaultStore<S> {
         self.around(self.inner.runs(filter)).await
     }
 
+    async fn tally(&self, since: Millis) -> Result<Tally> {
+        self.around(self.inner.tally(since)).await
+    }
+
     async fn active(&self, shard: Shard, after: Option<RunId>, limit: u32) -> Result<Vec<RunId>> {
         self.around(self.inner.active(shard, after, limit)).await
     }

@@ -229,6 +229,28 @@ pub struct RunFilter {
     pub limit: u32,
 }
 
+/// How it stands with the runs: cheap enough to be asked for every second.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Tally {
+    /// Runs that have not ended, by status.
+    pub unended: BTreeMap<String, u64>,
+    /// Those of them that have something to do. The others wait.
+    pub active: u64,
+    /// The oldest of them that has not ended.
+    pub oldest: Option<RunId>,
+    /// Runs created since the instant that was named.
+    pub created: u64,
+    /// Runs ended since then, by status.
+    pub ended: BTreeMap<String, u64>,
+    /// How long the last of these took, from creation to end; at most [`TALLY_SAMPLE_MAX`].
+    pub took_ms: Vec<u64>,
+    /// Bytes of the store, its log included.
+    pub bytes: u64,
+}
+
+/// Ended runs whose durations are in a [`Tally`].
+pub const TALLY_SAMPLE_MAX: u32 = 1000;
+
 /// Sizes and counts, for `store info`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct StoreInfo {

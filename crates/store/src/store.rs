@@ -78,6 +78,9 @@ pub trait Store: Send + Sync {
     /// Returns rows newest first. What a returned append wrote is always seen: no lagging index.
     async fn runs(&self, filter: &RunFilter) -> Result<Vec<RunRow>>;
 
+    /// Counts runs: those that have not ended, and those created and ended since an instant.
+    async fn tally(&self, since: Millis) -> Result<Tally>;
+
     /// Returns the ids of active runs of the shard, oldest first: what a new owner must load.
     async fn active(&self, shard: Shard, after: Option<RunId>, limit: u32) -> Result<Vec<RunId>>;
 

@@ -35,6 +35,7 @@ pub mod kinds;
 pub mod schedules;
 mod secrets;
 pub mod testkit;
+pub mod traces;
 pub mod triggers;
 
 pub use clock::{Clock, SystemClock, VirtualClock};

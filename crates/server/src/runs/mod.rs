@@ -5,6 +5,8 @@ mod list;
 pub(crate) mod show;
 mod start;
 
+pub(crate) use start::traceparent;
+
 use surefoot::RunId;
 use surefoot::core::run::{Run, TaskId};
 use surefoot::inspect;

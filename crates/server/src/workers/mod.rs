@@ -17,7 +17,7 @@ use axum::http::StatusCode;
 use surefoot::LeaseError;
 use utoipa_axum::routes;
 
-pub(crate) use pool::Pool;
+pub(crate) use pool::{Census, Pool};
 
 use crate::api::{Access, Api};
 use crate::problem::Problem;

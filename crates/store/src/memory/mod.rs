@@ -102,6 +102,31 @@ impl Store for MemoryStore {
         Ok(rows.take(filter.limit as usize).cloned().collect())
     }
 
+    async fn tally(&self, since: Millis) -> Result<Tally> {
+        let kept = self.kept();
+        let mut tally = Tally::default();
+        let mut took = Vec::new();
+        for row in kept.rows.values() {
+            tally.created += u64::from(row.id.created_ms() >= since);
+            tally.active += u64::from(row.activity == Activity::Active);
+            match row.ended_at {
+                _ if row.activity != Activity::Ended => {
+                    *tally.unended.entry(row.status.clone()).or_default() += 1;
+                    tally.oldest = tally.oldest.or(Some(row.id));
+                }
+                Some(ended_at) if ended_at >= since => {
+                    *tally.ended.entry(row.status.clone()).or_default() += 1;
+                    took.push((ended_at, ended_at.saturating_sub(row.created_at)));
+                }
+                _ => {}
+            }
+        }
+        took.sort_unstable_by(|one, other| other.cmp(one));
+        took.truncate(TALLY_SAMPLE_MAX as usize);
+        tally.took_ms = took.into_iter().map(|it| it.1).collect();
+        Ok(tally)
+    }
+
     async fn active(&self, shard: Shard, after: Option<RunId>, limit: u32) -> Result<Vec<RunId>> {
         let kept = self.kept();
         let active = kept.rows.values().filter(|row| {

@@ -275,6 +275,12 @@ impl Shared {
         self.remote.is_some() && kind != "workflow" && self.handlers.get(kind).is_none()
     }
 
+    pub fn observe(&self, observation: Observation<'_>) {
+        if let Some(observer) = &self.observer {
+            observer.observe(observation);
+        }
+    }
+
     pub fn leases(&self) -> MutexGuard<'_, Leases> {
         self.leases.lock().expect("nobody panics while holding the lock")
     }

@@ -231,6 +231,7 @@ impl Schedules {
             labels,
             priority: spec.priority,
             actor,
+            traceparent: None,
         })
     }
 

@@ -54,6 +54,8 @@ pub struct Delivery {
     /// What expressions see as `event`; its `data` is the input where a trigger makes none.
     pub event: Value,
     pub actor: String,
+    /// Where in a trace it comes from, as W3C Trace Context writes it.
+    pub traceparent: Option<String>,
 }
 
 /// What became of a delivery.
@@ -216,7 +218,8 @@ impl Triggers {
             .version(&trigger.version)
             .input(input)
             .key(&format!("{}:{}", delivery.id, trigger.place))
-            .actor(&delivery.actor);
+            .actor(&delivery.actor)
+            .traceparent(delivery.traceparent.as_deref());
         match self.0.engine.start(request).await {
             Ok(run) => Ok(Ok(run.id())),
             // The delivery's run was started, before the definition was changed.
