@@ -181,6 +181,8 @@ impl Service {
         let api = Api::new(self.clone());
         let api = crate::health::routes(api);
         let api = crate::metrics::routes(api);
+        let api = crate::overview::routes(api);
+        let api = crate::badge::routes(api);
         let api = crate::auth::routes(api);
         let api = crate::workflows::routes(api);
         let api = crate::runs::routes(api);

@@ -237,6 +237,10 @@ impl<S: Store> Store for FaultStore<S> {
         self.around(self.inner.journal_end()).await
     }
 
+    async fn journal_removed(&self) -> Result<i64> {
+        self.around(self.inner.journal_removed()).await
+    }
+
     async fn run(&self, run: RunId) -> Result<Option<RunRow>> {
         self.around(self.inner.run(run)).await
     }

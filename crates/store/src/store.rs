@@ -73,6 +73,10 @@ pub trait Store: Send + Sync {
     /// Returns the newest position that was ever given; 0 if none was.
     async fn journal_end(&self) -> Result<i64>;
 
+    /// Returns the newest position whose record `gc` has removed: 0 if it removed none. A reader
+    /// that has come as far has missed nothing.
+    async fn journal_removed(&self) -> Result<i64>;
+
     async fn run(&self, run: RunId) -> Result<Option<RunRow>>;
 
     /// Returns rows newest first. What a returned append wrote is always seen: no lagging index.

@@ -20,6 +20,7 @@ fn allows(role: Role, access: Access) -> bool {
         Access::Deploy => role >= Role::Deployer,
         Access::Admin => role == Role::Admin,
         Access::Worker => matches!(role, Role::Worker | Role::Admin),
+        Access::Attend => role == Role::Worker || role >= Role::Operator,
     }
 }
 
@@ -78,7 +79,7 @@ impl Principal {
         }
         let needed = match access {
             Access::Public | Access::Read => Role::Viewer,
-            Access::Operate => Role::Operator,
+            Access::Operate | Access::Attend => Role::Operator,
             Access::Deploy => Role::Deployer,
             Access::Admin => Role::Admin,
             Access::Worker => Role::Worker,

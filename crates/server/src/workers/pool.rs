@@ -138,8 +138,8 @@ impl Pool {
     }
 
     /// The worker gets no more tasks.
-    pub fn drain(&self, id: &str) -> Result<(), Problem> {
-        let known = lock(&self.0).get(id).map(|it| it.drained.clone());
+    pub(super) fn drain(&self, id: &str, may: impl Fn(&Known) -> bool) -> Result<(), Problem> {
+        let known = lock(&self.0).get(id).filter(|it| may(it)).map(|it| it.drained.clone());
         known.ok_or_else(|| unknown_worker(id))?.cancel();
         Ok(())
     }

@@ -35,6 +35,8 @@ struct Kept {
     definitions: Vec<DefinitionRow>,
     logs: Vec<StoredLog>,
     last_log: i64,
+    /// Where the newest removed record stood.
+    removed: i64,
     inbox: BTreeMap<i64, InboxRow>,
     last_entry: i64,
     items: Items,
@@ -100,6 +102,10 @@ impl Store for MemoryStore {
         let kept = self.kept();
         let rows = kept.rows.values().rev().filter(|row| matches(row, filter));
         Ok(rows.take(filter.limit as usize).cloned().collect())
+    }
+
+    async fn journal_removed(&self) -> Result<i64> {
+        Ok(self.kept().removed)
     }
 
     async fn tally(&self, since: Millis) -> Result<Tally> {
@@ -435,7 +441,7 @@ impl Kept {
     fn remove(&mut self, run: RunId, collected: &mut Collected) {
         collected.runs += 1;
         collected.records += self.journals.remove(&run).map_or(0, |it| it.len() as u64);
-        self.order.remove(run);
+        self.removed = self.removed.max(self.order.remove(run));
         self.snapshots.remove(&run);
         if let Some(row) = self.rows.remove(&run)
             && let Some(key) = row.key

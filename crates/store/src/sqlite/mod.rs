@@ -168,6 +168,10 @@ impl Store for SqliteStore {
         self.readers.read(move |connection| reading::runs(connection, &filter)).await
     }
 
+    async fn journal_removed(&self) -> Result<i64> {
+        self.readers.read(following::journal_removed).await
+    }
+
     async fn tally(&self, since: Millis) -> Result<Tally> {
         let path = self.path.clone();
         self.readers.read(move |connection| tally::tally(connection, &path, since)).await

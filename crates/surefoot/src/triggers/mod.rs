@@ -18,7 +18,7 @@ use surefoot_core::time::Millis;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::{Engine, StartError, StartRequest};
+use crate::engine::{Engine, StartError, StartRequest, versions};
 
 pub use seen::SEEN_MS;
 
@@ -246,7 +246,7 @@ impl Triggers {
 
     /// Takes over the triggers of a workflow's newest version.
     pub async fn deployed(&self, workflow: &str) -> Result<(), DeliveryError> {
-        let rows = self.0.engine.store().definitions(Some(workflow)).await?;
+        let rows = versions(&**self.0.engine.store(), Some(workflow)).await?;
         let Some(row) = rows.first() else { return Ok(()) };
         let plan = self.0.engine.plan(workflow, Some(&row.version)).await?;
         let version = row.version.clone();
