@@ -95,12 +95,14 @@ impl Service {
         metrics: Arc<Metrics>,
     ) -> Result<Service, OpenError> {
         let background = CancellationToken::new();
+        // It stops when it is told to, and when nobody has it any longer.
+        let stopping = background.child_token();
         let hub = Hub::new(config.event_clients);
         tokio::spawn(hub.clone().run(engine.clone(), background.clone()));
         let traces = Arc::<Counts>::default();
         let exporter = Exporter::open(&engine, traces.clone()).await.map_err(OpenError::Config)?;
         if let Some(exporter) = exporter {
-            tokio::spawn(exporter.run(background.clone()));
+            tokio::spawn(exporter.run(stopping.clone()));
         }
         let secrets = |name: &str| engine.secret(name);
         let notified = crate::notify::receivers(&config.notify, config.smtp.as_ref(), &secrets)
@@ -116,7 +118,7 @@ impl Service {
             traces,
             room: Semaphore::new(config.requests),
             workers: Pool::default(),
-            stopping: CancellationToken::new(),
+            stopping,
             hub,
             _background: background.drop_guard(),
             engine,

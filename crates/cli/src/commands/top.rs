@@ -265,7 +265,7 @@ mod tests {
             ..QueueState::default()
         };
         seen.queues = vec![queue("pay", 2), queue("ship", 7)];
-        assert_eq!(line(&seen), format!("{store}  p50 12ms  slots 0/8  queued 9  workers 0"));
+        assert_eq!(line(&seen), format!("{store}  p50 12 ms  slots 0/8  queued 9  workers 0"));
         assert_eq!(longest(&seen.queues)[0].queue, "ship");
     }
 }

@@ -133,11 +133,11 @@ mod tests {
     #[test]
     fn roles_include_those_before_them() {
         let table = [
-            (Role::Worker, [true, false, false, false, false, true]),
-            (Role::Viewer, [true, true, false, false, false, false]),
-            (Role::Operator, [true, true, true, false, false, false]),
-            (Role::Deployer, [true, true, true, true, false, false]),
-            (Role::Admin, [true, true, true, true, true, true]),
+            (Role::Worker, [true, false, false, false, false, true, true]),
+            (Role::Viewer, [true, true, false, false, false, false, false]),
+            (Role::Operator, [true, true, true, false, false, false, true]),
+            (Role::Deployer, [true, true, true, true, false, false, true]),
+            (Role::Admin, [true, true, true, true, true, true, true]),
         ];
         let accesses = [
             Access::Public,
@@ -146,6 +146,7 @@ mod tests {
             Access::Deploy,
             Access::Admin,
             Access::Worker,
+            Access::Attend,
         ];
         for (role, expected) in table {
             assert_eq!(accesses.map(|it| allows(role, it)), expected, "{role:?}");

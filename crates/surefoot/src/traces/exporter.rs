@@ -224,10 +224,10 @@ impl Exporter {
     /// Sends spans, again and again until they are taken, refused, or too old.
     async fn send(&self, spans: Vec<(u64, Value)>) {
         let is_young = |at: u64| self.engine.now().saturating_sub(at) <= AGE_MAX.as_millis() as u64;
-        let oldest = spans.iter().map(|it| it.0).min().unwrap_or_default();
         let count = spans.len();
-        let young: Vec<Value> =
-            spans.into_iter().filter(|it| is_young(it.0)).map(|it| it.1).collect();
+        let young: Vec<(u64, Value)> = spans.into_iter().filter(|it| is_young(it.0)).collect();
+        let oldest = young.iter().map(|it| it.0).min().unwrap_or_default();
+        let young: Vec<Value> = young.into_iter().map(|it| it.1).collect();
         self.count(&self.counts.dropped, count - young.len());
         for part in young.chunks(SPANS_MAX) {
             let body = otlp::request(&self.service_name, part).to_string();
