@@ -1,6 +1,9 @@
 //! The rules of a run, against random graphs and every order of events.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+#[path = "support/journal.rs"]
+mod journal;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -11,8 +14,8 @@ use surefoot_core::ids::RunId;
 use surefoot_core::limits::Limits;
 use surefoot_core::plan::Plan;
 use surefoot_core::run::{
-    By, Command, Created, Effect, Env, Event, Payload, Record, Refusal, Run, RunState, RunStatus,
-    Spans, TaskId, TaskStatus,
+    By, Command, Created, Effect, Env, Event, Payload, Record, Refusal, Run, RunStatus, Spans,
+    TaskId, TaskStatus,
 };
 use surefoot_core::task_error::TaskError;
 use surefoot_core::trace::TraceParent;
@@ -136,46 +139,7 @@ impl World {
                 break;
             }
         }
-        self.check_fold();
-    }
-
-    /// Each attempt that was handed out is one span, and no two spans have one id.
-    fn check_spans(&self) {
-        let state = self.run.state();
-        let (run, created) = (self.run.id(), state.created.clone());
-        let mut spans =
-            Spans::new(self.run.plan().clone(), run, created.clone(), self.records[0].at);
-        let mut told: Vec<_> = self.records.iter().flat_map(|it| spans.follow(it)).collect();
-        told.extend(spans.open());
-        assert_eq!(spans.state(), state);
-        assert!(told.iter().all(|it| it.end.as_ref().is_none_or(|end| it.start <= end.0)));
-        let mut ids: Vec<_> = told.iter().map(|it| it.id).collect();
-        ids.sort_unstable();
-        let events = || self.records.iter().flat_map(|it| &it.events);
-        let dispatched = events().filter_map(|it| match it {
-            Event::Dispatched { task, attempt, .. } => Some((*task, *attempt)),
-            _ => None,
-        });
-        for (task, attempt) in dispatched {
-            let id = TraceParent::of_attempt(run, &created, task, attempt).span;
-            let count = ids.iter().filter(|it| **it == id).count();
-            assert_eq!(count, 1, "attempt {attempt} of {}: {told:?}", self.run.path(task));
-        }
-        // A run that is reopened, or a composite, goes on under its id.
-        if !events().any(|it| matches!(it, Event::Reset { .. })) {
-            let count = ids.len();
-            ids.dedup();
-            assert_eq!(ids.len(), count, "{told:?}");
-        }
-    }
-
-    /// The journal folds to the state that the decisions left, also from its text.
-    fn check_fold(&self) {
-        let texts = self.records.iter().map(|it| it.clone().encode());
-        let read = texts.map(|(bytes, _)| Record::decode(&bytes).unwrap());
-        let folded = RunState::fold(self.run.id(), read).unwrap();
-        assert_eq!(&folded, self.run.state());
-        self.check_spans();
+        journal::check(&self.run, &self.records);
     }
 
     fn statuses(&self) -> BTreeMap<String, TaskStatus> {
@@ -305,7 +269,7 @@ proptest! {
                     Ok(())
                 }
             };
-            world.check_fold();
+            journal::check(&world.run, &world.records);
         }
         let _ = world.ask(Command::Resume);
         world.finish(7, &fails);
