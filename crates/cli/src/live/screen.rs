@@ -98,7 +98,7 @@ fn keys() -> mpsc::Receiver<u8> {
     use std::io::Read as _;
     let (sender, keys) = mpsc::channel(KEYS_MAX);
     std::thread::spawn(move || {
-        for key in std::io::stdin().bytes() {
+        for key in std::io::stdin().lock().bytes() {
             let Ok(key) = key else { return };
             if sender.blocking_send(key).is_err() {
                 return;
