@@ -106,7 +106,10 @@ impl Ended<'_> {
             Event::Retrying { task, error, .. } => self.task(*task, Ending::Failed(error.clone())),
             Event::Given { task, .. } => self.task(*task, Ending::Completed),
             Event::Lost { task, reason, .. } => self.task(*task, Ending::Lost(reason.clone())),
-            Event::Cancelled { task } => self.task(*task, Ending::Cancelled),
+            // Somebody may skip what is under way.
+            Event::Cancelled { task } | Event::Skipped { task, .. } => {
+                self.task(*task, Ending::Cancelled);
+            }
             Event::Reset { tasks, .. } => {
                 tasks.iter().for_each(|it| self.task(*it, Ending::Cancelled));
             }
