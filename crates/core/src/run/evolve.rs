@@ -380,7 +380,8 @@ impl RunState {
             let task = &mut self.tasks[id.0 as usize];
             let (attempt, visit, scope) = (task.attempt, task.visit, task.scope);
             // What was undone is to have its effect again, so it must not look like a repeat.
-            let again = redo || task.status == TaskStatus::Compensated;
+            let undone = task.status == TaskStatus::Compensated || self.undoing == Some(*id);
+            let again = redo || undone;
             let redo_count = task.redo() + u32::from(again);
             *task = TaskState::new(scope, at);
             (task.attempt, task.visit) = (attempt, visit);
