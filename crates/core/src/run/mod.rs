@@ -35,6 +35,7 @@ mod payload;
 mod state;
 mod status;
 mod view;
+mod waits;
 mod work;
 
 use std::sync::Arc;

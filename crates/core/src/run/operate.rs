@@ -141,9 +141,8 @@ impl Decider<'_, '_> {
         if approval.deny_self && vote.actor == self.run.state.created.actor {
             return forbidden("who started the run may not decide (deny_self)".to_owned());
         }
-        let is_open = approval.users.is_empty() && approval.groups.is_empty();
         let named = approval.users.contains(&vote.actor);
-        if !is_open && !named && !groups.iter().any(|it| approval.groups.contains(it)) {
+        if !approval.is_open() && !named && !groups.iter().any(|it| approval.groups.contains(it)) {
             let who = [&approval.users[..], &approval.groups[..]].concat().join(", ");
             return forbidden(format!("it is for {who}"));
         }
