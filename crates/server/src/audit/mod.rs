@@ -1,18 +1,31 @@
-//! The audit log: every change that a known caller asked for, whether it was carried out or refused.
-//! Strangers are not kept, so that they cannot fill the disk; the server's log has them.
+//! The audit log: every change that a known caller or the holder of a link asked for, whether it was
+//! carried out or refused; and, counted, who was not let in.
 //!
-//! Entries are only ever added. Each has a hash over itself and the hash before it, so that an entry
-//! that was changed or taken out is noticed.
+//! | file | holds |
+//! |---|---|
+//! | `chain` | the entries: only ever added, each with a hash over itself and the hash before it, until their time is over |
+//! | `strangers` | counts those who are not known, so that they cannot fill the disk |
+
+mod chain;
+mod strangers;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderValue, Method};
 use axum::response::Response;
 use surefoot::Engine;
-use surefoot::store::{Error, Expect, ItemWrite, Store};
-use surefoot_client::wire::{AuditEntry, Page};
+use surefoot::core::time::Millis;
+use surefoot::store::Error;
+use surefoot_client::wire::{AuditCheck, AuditEntry, Page};
 use tokio::sync::{mpsc, oneshot};
 use utoipa_axum::routes;
+
+use chain::{COLLECTION, Chain};
+use strangers::Strangers;
 
 use crate::api::{Access, Api};
 use crate::auth::Principal;
@@ -21,7 +34,6 @@ use crate::problem::Problem;
 use crate::service::Service;
 use crate::{cursor, time};
 
-const COLLECTION: &str = "audit";
 /// Entries that may wait to be written; who adds one more waits.
 const QUEUE: usize = 1_024;
 /// Entries that are written together.
@@ -32,11 +44,11 @@ const LIMIT_MAX: u64 = 500;
 /// Letters of a request id that a caller brings.
 const REQUEST_ID_LEN_MAX: usize = 128;
 const REQUEST_ID: &str = "x-request-id";
-/// What stands before the first entry.
-const NO_CHAIN: &str = "";
+/// How often the counts of strangers are written, and old entries removed.
+const TURN: Duration = Duration::from_secs(30);
 
 pub(crate) fn routes(api: Api) -> Api {
-    api.route(Access::Admin, routes!(list))
+    api.route(Access::Admin, routes!(list)).route(Access::Admin, routes!(verify))
 }
 
 /// Who did what, newest first.
@@ -50,6 +62,7 @@ async fn list(
     let limit = parameters.number("limit", 1, LIMIT_MAX)?.unwrap_or(LIMIT) as u32;
     let cursor = parameters.text("cursor");
     parameters.finish()?;
+    service.audit().write_strangers(service.now()).await;
     let cursor = cursor.map(|it| cursor::read_text(COLLECTION, &it)).transpose()?;
     let kept = service.store().items(COLLECTION, cursor.as_deref(), limit).await?;
     let last = kept.last().filter(|_| kept.len() as u32 == limit);
@@ -57,6 +70,14 @@ async fn list(
     let read = |body: &[u8]| serde_json::from_slice(body).map_err(Problem::internal);
     let items = kept.iter().map(|it| read(&it.body)).collect::<Result<_, _>>()?;
     Ok(Json(Page { items, next_cursor }))
+}
+
+/// Whether the log is as it was written: no entry changed, none taken out but the oldest, whose time
+/// was over. `chain` is the hash of the newest entry: keep it elsewhere to notice if the end is cut off.
+#[utoipa::path(get, path = "/v1/audit/check", tag = "audit",
+    responses((status = 200, description = "What was found", body = AuditCheck)))]
+async fn verify(State(service): State<Service>) -> Result<Json<AuditCheck>, Problem> {
+    Ok(Json(chain::check(service.store()).await?))
 }
 
 /// A request that changes something, before its outcome is known.
@@ -77,8 +98,7 @@ impl Act {
             return None;
         }
         let target = request.uri().path().to_owned();
-        let pattern = request.extensions().get::<MatchedPath>().map(|it| it.as_str().to_owned());
-        let pattern = pattern.unwrap_or_else(|| target.clone());
+        let action = action(request);
         let given = request.headers().get(REQUEST_ID).and_then(|it| it.to_str().ok());
         let given = given.filter(|it| {
             (1..=REQUEST_ID_LEN_MAX).contains(&it.len())
@@ -86,11 +106,30 @@ impl Act {
         });
         Some(Act {
             principal: principal.clone(),
-            action: format!("{} {pattern}", request.method()),
+            is_start: action.ends_with("/runs"),
+            action,
             target,
             request_id: given.map_or_else(new_request_id, str::to_owned),
-            is_start: pattern.ends_with("/runs"),
         })
+    }
+}
+
+/// Returns what a request asks for: the method and the route, without what its sender chose.
+pub(crate) fn action(request: &Request) -> String {
+    let pattern = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    format!("{} {pattern}", request.method())
+}
+
+impl Act {
+    /// The use of a link that decides `task`. The link itself is a secret, and is not kept.
+    pub fn by_link(holder: &Principal, verb: &str, task: &str) -> Act {
+        Act {
+            principal: holder.clone(),
+            action: format!("POST /v1/links/{{link}}/{verb}"),
+            target: format!("/v1/tasks/{task}"),
+            request_id: new_request_id(),
+            is_start: false,
+        }
     }
 }
 
@@ -100,7 +139,10 @@ fn new_request_id() -> String {
 
 /// Takes entries. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Audit(mpsc::Sender<Waiting>);
+pub(crate) struct Audit {
+    queue: mpsc::Sender<Waiting>,
+    strangers: Arc<Strangers>,
+}
 
 struct Waiting {
     entry: AuditEntry,
@@ -108,12 +150,42 @@ struct Waiting {
 }
 
 impl Audit {
-    /// Starts the one task that writes. It ends when the last sender is gone.
-    pub async fn open(engine: &Engine) -> Result<Audit, Error> {
-        let end = end(&**engine.store()).await?;
+    /// Starts the one task that writes. It ends when the last sender is gone. Entries are kept for
+    /// so many milliseconds; for ever if nothing is said.
+    pub async fn open(engine: &Engine, kept_ms: Option<Millis>) -> Result<Audit, Error> {
+        let chain = Chain::open(&**engine.store()).await?;
         let (queue, waiting) = mpsc::channel(QUEUE);
-        tokio::spawn(write(engine.clone(), waiting, end));
-        Ok(Audit(queue))
+        let strangers = Arc::<Strangers>::default();
+        let writer =
+            Writer { engine: engine.clone(), chain, kept_ms, strangers: strangers.clone() };
+        tokio::spawn(writer.run(waiting));
+        Ok(Audit { queue, strangers })
+    }
+
+    /// Counts somebody who was not let in. `action` is what they wanted, without what they chose.
+    pub fn note_stranger(&self, from: Option<IpAddr>, action: &str, now: Millis) {
+        self.strangers.note(from, action, now);
+    }
+
+    /// Writes the counts of strangers up to now, so that who reads the log sees them.
+    async fn write_strangers(&self, now: Millis) {
+        for entry in self.strangers.take(now) {
+            self.add(entry).await;
+        }
+    }
+
+    /// Adds an entry, and waits until it is written; without an answer it could not be, which the
+    /// log says.
+    async fn add(&self, entry: AuditEntry) {
+        let _ = self.hand_over(entry).await.await;
+    }
+
+    /// Gives an entry to the writer, who says when it is written.
+    async fn hand_over(&self, entry: AuditEntry) -> oneshot::Receiver<()> {
+        let (written, answer) = oneshot::channel();
+        // The queue is only closed when the server ends.
+        let _ = self.queue.send(Waiting { entry, written }).await;
+        answer
     }
 
     /// Keeps what became of an act, and names the request in its answer.
@@ -134,109 +206,67 @@ impl Audit {
             request_id: act.request_id,
             chain: String::new(),
         };
-        let (written, answer) = oneshot::channel();
-        // The queue is only closed when the server ends.
-        if self.0.send(Waiting { entry, written }).await.is_ok() && !(act.is_start && is_accepted) {
-            // Without an answer it could not be written, which the log says; the act has happened.
-            let _ = answer.await;
+        let written = self.hand_over(entry).await;
+        // Of a run that was started the journal says it as well.
+        if !(act.is_start && is_accepted) {
+            let _ = written.await;
         }
         response
     }
 }
 
-/// Where the log ends: the number of the next entry, and the hash before it.
-struct End {
-    next: u64,
-    chain: String,
+/// The one task that writes.
+struct Writer {
+    engine: Engine,
+    chain: Chain,
+    kept_ms: Option<Millis>,
+    strangers: Arc<Strangers>,
 }
 
-async fn end(store: &dyn Store) -> Result<End, Error> {
-    let newest = store.items(COLLECTION, None, 1).await?.into_iter().next();
-    let end = newest.and_then(|item| {
-        let entry: AuditEntry = serde_json::from_slice(&item.body).ok()?;
-        Some(End { next: number(&item.key)? + 1, chain: entry.chain })
-    });
-    Ok(end.unwrap_or(End { next: 0, chain: NO_CHAIN.to_owned() }))
-}
-
-async fn write(engine: Engine, mut waiting: mpsc::Receiver<Waiting>, mut at: End) {
-    let store = &**engine.store();
-    let mut batch = Vec::new();
-    while waiting.recv_many(&mut batch, BATCH).await > 0 {
-        let writes = batch.iter_mut().map(|it| at.add(&mut it.entry)).collect();
-        if let Err(reason) = keep(store, writes).await {
-            tracing::error!(reason, entries = batch.len(), "the audit log cannot be written");
-            batch.clear();
-            // Whether they were written is not known: the log is looked at again.
-            if let Ok(end) = end(store).await {
-                at = end;
+impl Writer {
+    async fn run(mut self, mut waiting: mpsc::Receiver<Waiting>) {
+        let mut batch = Vec::new();
+        let mut turn = tokio::time::interval(TURN);
+        loop {
+            tokio::select! {
+                count = waiting.recv_many(&mut batch, BATCH) => {
+                    if count == 0 {
+                        break;
+                    }
+                    let (entries, written): (Vec<_>, Vec<_>) =
+                        batch.drain(..).map(|it| (it.entry, it.written)).unzip();
+                    self.write(entries).await;
+                    for it in written {
+                        // Who waits may have gone.
+                        let _ = it.send(());
+                    }
+                }
+                _ = turn.tick() => self.take_turn().await,
             }
         }
-        for it in batch.drain(..) {
-            // Who waits may have gone.
-            let _ = it.written.send(());
-        }
+        let left = self.strangers.take(Millis::MAX);
+        self.write(left).await;
     }
-}
 
-impl End {
-    fn add(&mut self, entry: &mut AuditEntry) -> ItemWrite {
-        self.chain = chained(&self.chain, entry);
-        entry.chain.clone_from(&self.chain);
-        let body = serde_json::to_vec(entry).unwrap_or_default();
-        let write = ItemWrite::put(COLLECTION, &key(self.next), Expect::Absent, body);
-        self.next += 1;
-        write
-    }
-}
-
-async fn keep(store: &dyn Store, writes: Vec<ItemWrite>) -> Result<(), String> {
-    match store.write_items(writes).await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(conflict)) => Err(format!("entry {} is there already", conflict.key)),
-        Err(error) => Err(error.to_string()),
-    }
-}
-
-/// Returns the hash of an entry that follows another.
-fn chained(before: &str, entry: &AuditEntry) -> String {
-    let entry = AuditEntry { chain: before.to_owned(), ..entry.clone() };
-    blake3::hash(&serde_json::to_vec(&entry).unwrap_or_default()).to_hex().to_string()
-}
-
-/// Collections are listed by ascending key, and the log begins with its newest entry.
-fn key(number: u64) -> String {
-    format!("{:020}", u64::MAX - number)
-}
-
-fn number(key: &str) -> Option<u64> {
-    let is_key = key.len() == 20 && key.bytes().all(|it| it.is_ascii_digit());
-    is_key.then(|| key.parse::<u64>().ok()).flatten().map(|it| u64::MAX - it)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_newest_entry_comes_first() {
-        assert!(key(2) < key(1));
-        assert_eq!(number(&key(7)), Some(7));
-        for text in
-            ["", "7", "1844674407370955161x", "99999999999999999999", "184467440737095516150"]
+    async fn take_turn(&mut self) {
+        let now = self.engine.now();
+        let strangers = self.strangers.take_whole_minutes(now);
+        self.write(strangers).await;
+        if let Some(kept_ms) = self.kept_ms
+            && let Err(error) =
+                chain::remove_before(&**self.engine.store(), now.saturating_sub(kept_ms)).await
         {
-            assert_eq!(number(text), None, "{text}");
+            tracing::error!(%error, "old entries of the audit log cannot be removed");
         }
     }
 
-    #[test]
-    fn the_chain_depends_on_every_field_and_on_what_came_before() {
-        let entry = AuditEntry { actor: "ada".to_owned(), ..AuditEntry::default() };
-        let other = AuditEntry { status: 403, ..entry.clone() };
-        let one = chained(NO_CHAIN, &entry);
-        assert_ne!(one, chained(NO_CHAIN, &other));
-        assert_ne!(one, chained(&one, &entry));
-        let kept = AuditEntry { chain: one.clone(), ..entry };
-        assert_eq!(one, chained(NO_CHAIN, &kept), "the kept hash does not enter itself");
+    async fn write(&mut self, entries: Vec<AuditEntry>) {
+        let count = entries.len();
+        if count == 0 {
+            return;
+        }
+        if let Err(reason) = self.chain.add(&**self.engine.store(), entries).await {
+            tracing::error!(reason, entries = count, "the audit log cannot be written");
+        }
     }
 }
