@@ -297,7 +297,11 @@ impl Decider<'_, '_> {
         }
         if let Some(outcome) = outcome(after).filter(|_| !before.is_ended()) {
             run.tell_dependents(task, outcome);
-            run.index.steps.push_back(Step::Settle(task));
+            // A failure stops its graph before anything that the decision had yet to look at.
+            match after {
+                TaskStatus::Failed => run.index.steps.push_front(Step::Settle(task)),
+                _ => run.index.steps.push_back(Step::Settle(task)),
+            }
         }
     }
 

@@ -87,6 +87,7 @@ impl Run {
             self.index_scope(&mut index, id);
             let entry = &index.scopes[number];
             if self.is_current(id) {
+                index.steps.extend(scope.failed.map(Step::Settle));
                 match scope.content {
                     ScopeContent::Map { .. } => index.steps.push_back(Step::Fill(id)),
                     ScopeContent::Graph | ScopeContent::Machine { .. } => {}

@@ -1,6 +1,6 @@
 //! What happened in a simulation, step by step, in words that people read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::oracle::{Answer, Turn};
 use super::steps::Teller;
 use crate::join::SkipCause;
-use crate::run::{Record, Run, RunError, RunState, RunStatus, TaskId, TaskStatus};
+use crate::run::{Record, Run, RunError, RunState, RunStatus, TaskId, TaskStatus, bare_path};
 use crate::task_error::TaskError;
 use crate::time::{Duration, Millis};
 
@@ -145,7 +145,20 @@ pub struct ExpressionError<'a> {
     pub error: &'a TaskError,
 }
 
+impl What {
+    /// Whether it was the turn of the task: it is started, waits, or is entered.
+    pub(super) fn is_reached(&self) -> bool {
+        matches!(self, What::Started | What::Waiting(_) | What::Entered { .. })
+    }
+}
+
 impl Trace {
+    /// The tasks and states whose turn it was, without items and visits.
+    pub(crate) fn reached(&self) -> BTreeSet<String> {
+        let reached = self.steps.iter().filter(|it| it.what.is_reached());
+        reached.map(|it| bare_path(&it.path)).collect()
+    }
+
     /// Tells of a run that somebody else has executed, from its journal.
     pub fn of_journal(run: &Run, records: &[Record]) -> Trace {
         let state = run.state();

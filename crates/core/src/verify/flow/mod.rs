@@ -30,7 +30,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 
 use super::Subject;
-use super::certificate::Certificate;
+use super::certificate::{Certificate, Contradiction, Evidence};
 use super::confirm::{confirm, replays_max};
 use super::finding::{Answer, Finding, Proofs, Verdict};
 use super::property::Property;
@@ -201,7 +201,7 @@ impl Flow {
     }
 
     /// Says what the next questions are about.
-    fn ask_about(&self, property: Property, subject: &str) {
+    pub fn ask_about(&self, property: Property, subject: &str) {
         if self.certificates.is_some() {
             *self.about.borrow_mut() = (property, subject.to_owned());
         }
@@ -377,7 +377,8 @@ impl Flow {
     fn certify(&self, clauses: Vec<Vec<i32>>, steps: Vec<Vec<i32>>) {
         let Some(certificates) = &self.certificates else { return };
         let (property, subject) = self.about.borrow().clone();
-        certificates.borrow_mut().push(Certificate { property, subject, clauses, steps });
+        let evidence = Evidence::Contradiction(Contradiction { clauses, steps });
+        certificates.borrow_mut().push(Certificate { property, subject, evidence });
     }
 
     fn ask_solver(&self, all: &[Lit]) -> Solved {
