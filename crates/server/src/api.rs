@@ -12,7 +12,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement
 use utoipa::openapi::{Content, OpenApi, Ref, ResponseBuilder};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
-use crate::audit::Act;
+use crate::audit::{self, Act};
 use crate::auth::Principal;
 use crate::idempotency;
 use crate::problem::Problem;
@@ -105,7 +105,11 @@ async fn admit(
         Some(principal) => principal.clone(),
         None => {
             let from = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|it| it.0.ip());
-            service.auth().authenticate(request.headers(), from, service.now())?
+            let known = service.auth().authenticate(request.headers(), from, service.now());
+            known.inspect_err(|_| {
+                let action = audit::action(&request);
+                service.audit().note_stranger(from, &action, service.now());
+            })?
         }
     };
     let act = Act::of(&request, access, &principal);
