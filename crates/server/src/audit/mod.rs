@@ -94,7 +94,11 @@ impl Act {
     /// Returns nothing for what only looks, and for the work of workers.
     pub fn of(request: &Request, access: Access, principal: &Principal) -> Option<Act> {
         let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-        if !changes || !matches!(access, Access::Operate | Access::Deploy | Access::Admin) {
+        let is_audited = match access {
+            Access::Operate | Access::Deploy | Access::Admin | Access::Attend => true,
+            Access::Public | Access::Read | Access::Worker => false,
+        };
+        if !changes || !is_audited {
             return None;
         }
         let target = request.uri().path().to_owned();

@@ -1,9 +1,13 @@
 //! Runs: started, listed, looked into, controlled.
 
 mod control;
+mod export;
 mod list;
 pub(crate) mod show;
+mod spans;
 mod start;
+
+pub(crate) use start::traceparent;
 
 use surefoot::RunId;
 use surefoot::core::run::{Run, TaskId};
@@ -30,6 +34,9 @@ pub(crate) fn routes(api: Api) -> Api {
         .route(Access::Read, routes!(show::tasks))
         .route(Access::Read, routes!(show::task))
         .route(Access::Read, routes!(show::why))
+        .route(Access::Read, routes!(spans::attempts))
+        .route(Access::Read, routes!(spans::trace))
+        .route(Access::Read, routes!(export::export))
         .route(Access::Read, routes!(show::logs))
         .route(Access::Read, routes!(show::transitions))
         .route(Access::Read, routes!(show::graph))

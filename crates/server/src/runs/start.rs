@@ -15,7 +15,7 @@ use crate::service::Service;
 /// Starts a run.
 ///
 /// With `key`, starting twice starts once: the same request finds its run (200), another is
-/// refused (409). With `at` it starts later: the answer is a schedule of one slot. With `Prefer: wait=30` the answer waits for the end (200), or for 30 seconds
+/// refused (409). `traceparent` (W3C Trace Context) makes the run part of the caller's trace. With `at` it starts later: the answer is a schedule of one slot. With `Prefer: wait=30` the answer waits for the end (200), or for 30 seconds
 /// (202).
 #[utoipa::path(post, path = "/v1/workflows/{id}/runs", tag = "runs",
     params(("id" = String, Path, description = "The workflow"),
@@ -40,6 +40,7 @@ pub(super) async fn start(
         labels: body.labels,
         priority: body.priority,
         actor: principal.actor,
+        traceparent: traceparent(&headers),
     };
     if let Some(at) = &body.at {
         let at = crate::schedules::instant("/at", at)?;
@@ -71,6 +72,13 @@ pub(super) async fn start(
         response.headers_mut().insert(header::LOCATION, location);
     }
     Ok(response)
+}
+
+/// Returns where in a trace the caller stands, if it says so.
+pub(crate) fn traceparent(headers: &HeaderMap) -> Option<String> {
+    let mut values = headers.get_all("traceparent").iter();
+    let only = values.next().filter(|_| values.next().is_none())?;
+    only.to_str().ok().map(str::to_owned)
 }
 
 /// Whether a run is one that an earlier request started.

@@ -6,6 +6,7 @@ use surefoot_core::ids::{Digest, RunId};
 use surefoot_core::run::{Effect, Record, RunStatus};
 use surefoot_store::{Append, LogLine, Outcome, Pending};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::remote::{LeaseError, Settled};
 use super::request::{CommandError, StartError};
@@ -32,6 +33,8 @@ pub(super) struct Committing {
     pub batch: Batch,
     pub outcome: Pending<Vec<Outcome>>,
     pub tries: u32,
+    /// When it was handed over for the first time.
+    pub since: Instant,
 }
 
 /// What to do when one decision is durable.

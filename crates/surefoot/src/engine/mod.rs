@@ -40,7 +40,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 
 pub use builder::{EngineBuilder, OpenError};
 pub(crate) use definitions::plan_of;
-pub use definitions::{DeployError, Deployed};
+pub use definitions::{DeployError, Deployed, versions};
 pub use observe::{Observation, Observer};
 pub use remote::{
     Alive, Beat, Capability, Lease, LeaseError, LeaseInfo, RemoteConfig, Settled, TakeError,
@@ -108,6 +108,11 @@ impl Engine {
     /// with other content, a part of the content's hash is added to it (`1.0.0+3fa2c1d0`).
     pub async fn deploy_draft(&self, source: &str) -> Result<Deployed, DeployError> {
         self.shared.definitions.deploy(source, self.now(), true).await
+    }
+
+    /// Makes a version that was deployed the one that new runs take. A deployment does so too.
+    pub async fn activate(&self, workflow: &str, version: &str) -> Result<(), StartError> {
+        self.shared.definitions.activate(workflow, version).await.map(drop)
     }
 
     /// Starts a run and returns once its start is durable. With a key that was used before for
@@ -274,6 +279,12 @@ impl Shared {
     /// Whether workers in other processes execute this kind.
     pub fn is_remote(&self, kind: &str) -> bool {
         self.remote.is_some() && kind != "workflow" && self.handlers.get(kind).is_none()
+    }
+
+    pub fn observe(&self, observation: Observation<'_>) {
+        if let Some(observer) = &self.observer {
+            observer.observe(observation);
+        }
     }
 
     pub fn leases(&self) -> MutexGuard<'_, Leases> {

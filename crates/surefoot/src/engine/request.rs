@@ -43,6 +43,8 @@ pub struct StartRequest {
     pub priority: Option<i32>,
     /// Who asks.
     pub actor: String,
+    /// Where in a trace it is asked, as W3C Trace Context writes it. What is not valid is ignored.
+    pub traceparent: Option<String>,
 }
 
 impl StartRequest {
@@ -74,6 +76,11 @@ impl StartRequest {
 
     pub fn actor(self, actor: &str) -> StartRequest {
         StartRequest { actor: actor.to_owned(), ..self }
+    }
+
+    /// Makes the run part of the caller's trace.
+    pub fn traceparent(self, traceparent: Option<&str>) -> StartRequest {
+        StartRequest { traceparent: traceparent.map(str::to_owned), ..self }
     }
 
     pub(super) fn check(&self, plan: &Plan, limits: &Limits) -> Result<(), StartError> {
@@ -123,6 +130,9 @@ impl StartRequest {
             parent,
             concurrency_key,
             fork: None,
+            traceparent: self
+                .traceparent
+                .filter(|it| surefoot_core::trace::TraceParent::read(it).is_some()),
         };
         Ok(NewRun { id, plan, created, body })
     }
@@ -165,6 +175,7 @@ impl ForkRequest {
             labels: state.created.labels.clone(),
             priority: Some(state.created.priority),
             actor: self.actor,
+            traceparent: None,
         };
         Ok((request, Fork { run: state.id, results }))
     }

@@ -10,12 +10,13 @@ use surefoot_core::run::{
 };
 use surefoot_store::{Append, LogLine, Outcome};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::slots::{granter, keep_slots, leave_queue};
 use super::{NewRun, SHARD, Shard};
 use crate::engine::admission::Verdict;
 use crate::engine::commit::{Batch, Committing, Follower, Reply};
-use crate::engine::observe;
+use crate::engine::observe::{self, Observation};
 use crate::engine::remote::LeaseError;
 use crate::engine::request::{CommandError, RunOutcome, StartError, Update};
 use crate::engine::resident::{Resident, fairness};
@@ -270,7 +271,7 @@ impl Shard {
             return self.confirm(batch.confirmations);
         }
         let outcome = self.shared.store.append(self.owner, batch.appends.clone());
-        self.committing = Some(Committing { batch, outcome, tries: 0 });
+        self.committing = Some(Committing { batch, outcome, tries: 0, since: Instant::now() });
     }
 
     /// The store has answered.
@@ -279,6 +280,8 @@ impl Shard {
         match outcome {
             Ok(outcomes) => {
                 self.shared.count(|it| &it.records, outcomes.len() as u64);
+                let (records, took) = (outcomes.len(), committing.since.elapsed());
+                self.shared.observe(Observation::Appended { records, took });
                 let followers = committing.batch.followers.into_iter();
                 for (follower, outcome) in followers.zip(outcomes) {
                     self.follow(follower, outcome);
@@ -307,7 +310,7 @@ impl Shard {
         reason: &str,
         hint: &str,
     ) {
-        let Committing { batch, tries, .. } = committing;
+        let Committing { batch, tries, since, .. } = committing;
         if tries == 0 {
             tracing::error!(%location, %reason, %hint, "the store cannot write; waiting for it");
         }
@@ -319,7 +322,7 @@ impl Shard {
             tokio::time::sleep(pause).await;
         }
         let outcome = self.shared.store.append(self.owner, batch.appends.clone());
-        self.committing = Some(Committing { batch, outcome, tries: tries + 1 });
+        self.committing = Some(Committing { batch, outcome, tries: tries + 1, since });
     }
 
     /// Nobody knows what was written: the runs are dropped, and read and decided again.
