@@ -58,7 +58,7 @@ mod workers;
 mod workflows;
 
 pub use api::{Access, Declared};
-pub use auth::{Principal, Role, hash_for_config};
+pub use auth::{Algorithm, OidcConfig, Principal, Role, RoleOf, hash_for_config};
 pub use config::{ServerConfig, TokenConfig};
 pub use listen::{ListenError, serve};
 pub use metrics::Metrics;

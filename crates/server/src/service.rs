@@ -100,7 +100,7 @@ impl Service {
         let inner = Inner {
             audit: Audit::open(&engine).await?,
             couriers: Couriers::open(&engine, notified).await?,
-            auth: Auth::open(&config.tokens, &**engine.store()).await?,
+            auth: Auth::open(&config, &**engine.store()).await?,
             schedules: Schedules::open(&engine).await?,
             triggers: Triggers::open(&engine).await?,
             under_way: UnderWay::default(),

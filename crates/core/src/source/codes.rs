@@ -153,6 +153,7 @@ pub const ENTRIES: &[Entry] = &[
     Entry { code: "SF4024", title: "the body took too long", page: include_str!("../../../../docs/errors/SF4024.md") },
     Entry { code: "SF4025", title: "nobody can run a task", page: include_str!("../../../../docs/errors/SF4025.md") },
     Entry { code: "SF4026", title: "the same request is under way", page: include_str!("../../../../docs/errors/SF4026.md") },
+    Entry { code: "SF4030", title: "the identity provider does not answer", page: include_str!("../../../../docs/errors/SF4030.md") },
     Entry { code: "SF4040", title: "not a topic", page: include_str!("../../../../docs/errors/SF4040.md") },
     Entry { code: "SF4041", title: "too many streams of events", page: include_str!("../../../../docs/errors/SF4041.md") },
     Entry { code: "SF4042", title: "too many subscriptions", page: include_str!("../../../../docs/errors/SF4042.md") },

@@ -108,11 +108,7 @@ impl HttpKind {
         headers: &BTreeMap<&str, String>,
         body: String,
     ) -> Result<u16, TaskError> {
-        let url: Url = url.parse().map_err(|_| error::bad_url("it is not a URL"))?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(error::bad_url("only http and https are sent to"));
-        }
-        self.check_address(&url)?;
+        let url = self.allowed(url)?;
         let client = self.client(&url, &Tls::default())?;
         let mut request = client.post(url.clone()).body(body);
         for (name, value) in headers {
@@ -120,6 +116,37 @@ impl HttpKind {
         }
         let answer = request.send().await.map_err(|it| error::sending(&url, &it))?;
         Ok(answer.status().as_u16())
+    }
+
+    /// Gets a body of at most `bytes_max` bytes under the address guard. Follows no redirect, and
+    /// takes no other status than 200. `ca_file` has certificates that are trusted besides the
+    /// system's.
+    pub async fn get(
+        &self,
+        url: &str,
+        ca_file: Option<PathBuf>,
+        bytes_max: usize,
+    ) -> Result<Vec<u8>, TaskError> {
+        let url = self.allowed(url)?;
+        let client = self.client(&url, &Tls { ca_file, insecure: false })?;
+        let mut answer =
+            client.get(url.clone()).send().await.map_err(|it| error::sending(&url, &it))?;
+        if answer.status() != StatusCode::OK {
+            return Err(error::status(&answer, ""));
+        }
+        match response::read_body(&mut answer, bytes_max).await? {
+            (body, true) => Ok(body),
+            (_, false) => Err(error::too_large(&url, bytes_max)),
+        }
+    }
+
+    fn allowed(&self, url: &str) -> Result<Url, TaskError> {
+        let url: Url = url.parse().map_err(|_| error::bad_url("it is not a URL"))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(error::bad_url("only http and https are sent to"));
+        }
+        self.check_address(&url)?;
+        Ok(url)
     }
 
     /// Sends the request and follows redirects up to the limit.
