@@ -24,6 +24,7 @@
 //! | `bulk` | the same change to many runs |
 //! | `events` | live events, one stream for each client |
 //! | `subscriptions`, `notify` | what is sent out: CloudEvents, notifications |
+//! | `secrets` | secrets that the store keeps |
 //! | `audit` | who did what |
 //! | `workers` | who executes tasks in other processes |
 //! | `schedules`, `hooks`, `ingest` | what starts runs by itself |
@@ -49,6 +50,7 @@ mod parameters;
 mod problem;
 mod runs;
 mod schedules;
+mod secrets;
 mod service;
 mod signature;
 mod subscriptions;

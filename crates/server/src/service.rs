@@ -173,6 +173,7 @@ impl Service {
         let api = crate::health::routes(api);
         let api = crate::metrics::routes(api);
         let api = crate::auth::routes(api);
+        let api = crate::secrets::routes(api);
         let api = crate::workflows::routes(api);
         let api = crate::runs::routes(api);
         let api = crate::subscriptions::routes(api);

@@ -38,7 +38,8 @@ pub struct KindLimit {
     pub rate: Option<String>,
 }
 
-/// Where `secrets.NAME` comes from. The file wins over the environment.
+/// Where `secrets.NAME` comes from. The file wins over the environment, and the environment over
+/// what is kept in the store.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SecretsConfig {
@@ -46,10 +47,13 @@ pub struct SecretsConfig {
     pub env_prefix: String,
     /// A file of `NAME=value` lines, readable by its owner alone.
     pub file: Option<PathBuf>,
+    /// The key of secrets that are kept in the store; the variable `SUREFOOT_SECRETS_KEY` wins over
+    /// it.
+    pub key_file: Option<PathBuf>,
 }
 
 impl Default for SecretsConfig {
     fn default() -> SecretsConfig {
-        SecretsConfig { env_prefix: "SUREFOOT_SECRET_".to_owned(), file: None }
+        SecretsConfig { env_prefix: "SUREFOOT_SECRET_".to_owned(), file: None, key_file: None }
     }
 }
