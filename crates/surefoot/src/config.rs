@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use surefoot_core::limits::Limits;
 
-use crate::kinds::{EmitConfig, FileConfig, HttpConfig, ShellConfig, SqlConfig};
+use crate::kinds::{EgressConfig, EmitConfig, FileConfig, HttpConfig, ShellConfig, SqlConfig};
 
 /// Everything that an engine can be told. Every field has a default.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -17,6 +17,8 @@ pub struct Config {
     pub kinds: BTreeMap<String, KindLimit>,
     pub secrets: SecretsConfig,
     pub http: HttpConfig,
+    /// Where `http` and `emit` tasks and webhooks may go.
+    pub egress: EgressConfig,
     /// By the name that `sql` tasks use.
     pub databases: SqlConfig,
     pub files: FileConfig,
