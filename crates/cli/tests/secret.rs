@@ -4,6 +4,10 @@
 
 mod support;
 
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::{MetadataExt as _, chown};
+use std::os::unix::process::CommandExt as _;
+
 use support::Project;
 
 const VALUE: &str = "correct horse battery staple";
@@ -70,4 +74,26 @@ fn a_value_comes_from_a_file_and_never_from_the_arguments() {
     assert_eq!(project.run(&["secret", "set", "payments", VALUE]).code, 2);
     project.run_with_input(&["secret", "set", "pay-ments"], VALUE).failed(&[], 2, &["SF5103"]);
     project.run_with_input(&["secret", "set", "payments"], "").failed(&[], 2, &["SF5103"]);
+}
+
+/// Somebody who is not root.
+const NOBODY: u32 = 65_534;
+
+#[test]
+#[cfg(target_os = "linux")]
+fn other_processes_of_a_user_cannot_look_into_a_server() {
+    let project = Project::new(&[]);
+    let mut command = project.command(&["server", "--listen", "127.0.0.1:0"]);
+    if std::fs::metadata(project.path()).unwrap().uid() == 0 {
+        chown(project.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    let mut server = command.spawn().unwrap();
+    let mut lines = BufReader::new(server.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let said = lines.find(|it| it.contains("serves on"));
+    let environment = std::fs::metadata(format!("/proc/{}/environ", server.id()));
+    server.kill().unwrap();
+    server.wait().unwrap();
+    assert!(said.is_some(), "it did not start");
+    assert_eq!(environment.unwrap().uid(), 0, "the kernel gives it to root alone");
 }
