@@ -51,7 +51,8 @@ impl Blotter {
     fn cut_off(&self, text: &str) -> Option<usize> {
         let beginning = |form: &String| {
             let least = BEGINNING_LEN_MIN.max(form.len() / 2);
-            (least..form.len())
+            let most = form.len().min(text.len() + 1);
+            (least..most)
                 .rev()
                 .find(|length| form.get(..*length).is_some_and(|it| text.ends_with(it)))
         };
@@ -69,9 +70,14 @@ impl Blotter {
                 entries.into_iter().map(|(key, it)| (self.text(&key), self.value(it))).collect(),
             ),
             // A secret of digits alone may come back as a number.
-            Value::Number(number) if self.forms.contains(&number.to_string()) => BLOT.into(),
+            Value::Number(number) if self.is_secret(&number.to_string()) => BLOT.into(),
             Value::Null | Value::Bool(_) | Value::Number(_) => value,
         }
+    }
+
+    /// Whether a number is a secret. A short one is more often a count than a code.
+    fn is_secret(&self, number: &str) -> bool {
+        number.len() >= FORM_LEN_MIN && self.forms.iter().any(|it| it == number)
     }
 
     pub fn error(&self, error: TaskError) -> TaskError {
@@ -83,20 +89,21 @@ impl Blotter {
     }
 }
 
-/// Returns a secret as it may be written: as it is, inside of JSON, in a URL, and wherever it lies
-/// in something that is base64 or hexadecimal.
+/// Returns a secret as it may be written: as it is, inside of JSON, in a URL or form; and each of
+/// these wherever it lies in something that is base64 or hexadecimal.
 fn forms(secret: &str) -> Vec<String> {
     let json = serde_json::to_string(secret).unwrap_or_default();
-    let mut encoded = vec![
-        json.trim_matches('"').to_owned(),
-        in_url(secret, "%20"),
-        in_url(secret, "+"),
-        in_hexadecimal(secret),
-        in_hexadecimal(secret).to_uppercase(),
-    ];
-    for before in 0..3 {
-        for alphabet in [&STANDARD_NO_PAD, &URL_SAFE_NO_PAD] {
-            encoded.push(in_base64(secret, before, alphabet));
+    let json = json.trim_matches('"').to_owned();
+    let mut encoded = Vec::new();
+    for text in [secret, &json, &in_url(secret, "%20"), &in_url(secret, "+")] {
+        encoded.extend([
+            text.to_owned(),
+            in_hexadecimal(text),
+            in_hexadecimal(text).to_uppercase(),
+        ]);
+        for before in 0..3 {
+            encoded.push(in_base64(text, before, &STANDARD_NO_PAD));
+            encoded.push(in_base64(text, before, &URL_SAFE_NO_PAD));
         }
     }
     encoded.retain(|it| it.len() >= FORM_LEN_MIN);
@@ -155,12 +162,14 @@ mod tests {
                 in_url(&whole, "+"),
                 in_hexadecimal(&whole),
                 in_hexadecimal(&whole).to_uppercase(),
+                in_hexadecimal(&in_url(&whole, "+")),
+                base64::engine::general_purpose::STANDARD.encode(json!([whole]).to_string()),
             ];
             for text in texts {
                 let found = blotter.text(&text);
                 assert!(found.contains(BLOT), "{text}: {found}");
                 let rest: String = found.split(BLOT).collect();
-                assert!(rest.len() <= text.len() - SECRET.len() + 4, "{text}: {found}");
+                assert!(!rest.contains("hunter") && !rest.contains("68756e"), "{text}: {found}");
             }
         }
     }
@@ -174,9 +183,9 @@ mod tests {
 
     #[test]
     fn values_are_blotted_out_everywhere_and_others_stay() {
-        let blotter = Blotter::new(&["31415926".to_owned(), "abc".to_owned()]);
-        let value = json!({"31415926": [31415926, "x31415926y"], "b": [3141, "abc", null]});
-        let expected = json!({BLOT: [BLOT, format!("x{BLOT}y")], "b": [3141, "abc", null]});
+        let blotter = Blotter::new(&["31415926".to_owned(), "1000".to_owned(), "abc".to_owned()]);
+        let value = json!({"31415926": [31415926, "x31415926y"], "b": [1000, "abc", null]});
+        let expected = json!({BLOT: [BLOT, format!("x{BLOT}y")], "b": [1000, "abc", null]});
         assert_eq!(blotter.value(value), expected);
         assert_eq!(Blotter::default().text("abcd"), "abcd");
     }
