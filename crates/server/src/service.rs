@@ -111,7 +111,7 @@ impl Service {
         let inner = Inner {
             audit: Audit::open(&engine, config.audit_kept_ms()).await?,
             couriers: Couriers::open(&engine, notified).await?,
-            auth: Auth::open(&config.tokens, &**engine.store()).await?,
+            auth: Auth::open(&config, &**engine.store()).await?,
             schedules: Schedules::open(&engine).await?,
             triggers: Triggers::open(&engine).await?,
             under_way: UnderWay::default(),
@@ -187,6 +187,7 @@ impl Service {
         let api = crate::overview::routes(api);
         let api = crate::badge::routes(api);
         let api = crate::auth::routes(api);
+        let api = crate::secrets::routes(api);
         let api = crate::workflows::routes(api);
         let api = crate::runs::routes(api);
         let api = crate::subscriptions::routes(api);

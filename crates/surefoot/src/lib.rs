@@ -33,7 +33,7 @@ mod handler;
 pub mod inspect;
 pub mod kinds;
 pub mod schedules;
-mod secrets;
+pub mod secrets;
 pub mod testkit;
 pub mod traces;
 pub mod triggers;

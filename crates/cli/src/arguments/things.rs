@@ -157,6 +157,33 @@ pub enum TokenAction {
     Revoke { name: String },
 }
 
+/// Secrets that the store keeps, sealed: `secrets.NAME` of definitions.
+///
+/// With --server the server keeps them; without, the project's own store does. No command shows a
+/// value.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  surefoot secret set payments < token.txt")]
+pub struct Secret {
+    #[command(subcommand)]
+    pub action: SecretAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SecretAction {
+    /// Keeps a secret. Its value comes from standard input or a file, never from the arguments.
+    Set {
+        name: String,
+        #[arg(long, value_name = "PATH")]
+        file: Option<PathBuf>,
+    },
+    /// Lists names, when they were set and by whom; never values.
+    List,
+    /// Forgets a secret.
+    Remove { name: String },
+    /// Seals every secret with the key of a file, which is made if there is none.
+    RotateKey { file: PathBuf },
+}
+
 /// Writes a completion script for a shell.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  surefoot completions bash --install")]

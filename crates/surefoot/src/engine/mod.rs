@@ -194,6 +194,10 @@ impl Engine {
         self.shared.vault.lend().get(name)
     }
 
+    pub(crate) fn vault(&self) -> &Vault {
+        &self.shared.vault
+    }
+
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.shared.store
     }
