@@ -101,19 +101,24 @@ impl Resident {
 
     /// Returns the first row of a new run.
     pub fn first_row(&mut self, body: Option<surefoot_core::ids::Digest>) -> RowChange {
+        self.row = (self.run.state().status, self.activity());
+        RowChange::Insert(Box::new(RunRow { key_body: body, ..self.whole_row() }))
+    }
+
+    /// Returns the run as lists show it, without what was asked with its key.
+    pub fn whole_row(&mut self) -> RunRow {
         let activity = self.activity();
         let state = self.run.state();
-        self.row = (state.status, activity);
         let created = &state.created;
         let (done, total) = state.progress();
-        RowChange::Insert(Box::new(RunRow {
+        RunRow {
             id: state.id,
             shard: super::shard::SHARD,
             workflow: created.workflow.clone(),
             version: created.version.clone(),
             definition: created.definition,
             key: created.key.clone(),
-            key_body: body,
+            key_body: None,
             status: state.status.name().to_owned(),
             activity,
             created_at: state.created_at,
@@ -127,7 +132,7 @@ impl Resident {
             summary: self.summary(),
             done,
             total,
-        }))
+        }
     }
 
     /// Returns what changes in the row, if its status or its pending cause has changed.
