@@ -4,6 +4,8 @@
 //! Entries are only ever added. Each has a hash over itself and the hash before it, so that an entry
 //! that was changed or taken out is noticed.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderValue, Method};
@@ -12,6 +14,7 @@ use surefoot::Engine;
 use surefoot::store::{Error, Expect, ItemWrite, Store};
 use surefoot_client::wire::{AuditEntry, Page};
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 use utoipa_axum::routes;
 
 use crate::api::{Access, Api};
@@ -29,6 +32,8 @@ const BATCH: usize = 256;
 /// Entries of one part of the list.
 const LIMIT: u64 = 50;
 const LIMIT_MAX: u64 = 500;
+/// How long entries that nobody waits for may gather: each write keeps the disk from the runs.
+const GATHERING: Duration = Duration::from_millis(5);
 /// Letters of a request id that a caller brings.
 const REQUEST_ID_LEN_MAX: usize = 128;
 const REQUEST_ID: &str = "x-request-id";
@@ -104,15 +109,17 @@ pub(crate) struct Audit(mpsc::Sender<Waiting>);
 
 struct Waiting {
     entry: AuditEntry,
-    written: oneshot::Sender<()>,
+    /// Told once it is written, where somebody waits for that.
+    written: Option<oneshot::Sender<()>>,
 }
 
 impl Audit {
-    /// Starts the one task that writes. It ends when the last sender is gone.
-    pub async fn open(engine: &Engine) -> Result<Audit, Error> {
+    /// Starts the one task that writes. It ends when the last sender is gone, and is quick once
+    /// the service is stopping.
+    pub async fn open(engine: &Engine, stopping: CancellationToken) -> Result<Audit, Error> {
         let end = end(&**engine.store()).await?;
         let (queue, waiting) = mpsc::channel(QUEUE);
-        tokio::spawn(write(engine.clone(), waiting, end));
+        tokio::spawn(write(engine.clone(), waiting, end, stopping));
         Ok(Audit(queue))
     }
 
@@ -134,9 +141,12 @@ impl Audit {
             request_id: act.request_id,
             chain: String::new(),
         };
-        let (written, answer) = oneshot::channel();
+        let is_awaited = !(act.is_start && is_accepted);
+        let (written, answer) = is_awaited.then(oneshot::channel).unzip();
         // The queue is only closed when the server ends.
-        if self.0.send(Waiting { entry, written }).await.is_ok() && !(act.is_start && is_accepted) {
+        if self.0.send(Waiting { entry, written }).await.is_ok()
+            && let Some(answer) = answer
+        {
             // Without an answer it could not be written, which the log says; the act has happened.
             let _ = answer.await;
         }
@@ -159,10 +169,16 @@ async fn end(store: &dyn Store) -> Result<End, Error> {
     Ok(end.unwrap_or(End { next: 0, chain: NO_CHAIN.to_owned() }))
 }
 
-async fn write(engine: Engine, mut waiting: mpsc::Receiver<Waiting>, mut at: End) {
+async fn write(
+    engine: Engine,
+    mut waiting: mpsc::Receiver<Waiting>,
+    mut at: End,
+    stopping: CancellationToken,
+) {
     let store = &**engine.store();
     let mut batch = Vec::new();
     while waiting.recv_many(&mut batch, BATCH).await > 0 {
+        gather(&mut waiting, &mut batch, &stopping).await;
         let writes = batch.iter_mut().map(|it| at.add(&mut it.entry)).collect();
         if let Err(reason) = keep(store, writes).await {
             tracing::error!(reason, entries = batch.len(), "the audit log cannot be written");
@@ -172,9 +188,33 @@ async fn write(engine: Engine, mut waiting: mpsc::Receiver<Waiting>, mut at: End
                 at = end;
             }
         }
-        for it in batch.drain(..) {
+        for written in batch.drain(..).filter_map(|it| it.written) {
             // Who waits may have gone.
-            let _ = it.written.send(());
+            let _ = written.send(());
+        }
+    }
+}
+
+/// Takes what comes within a moment into a batch that nobody waits for.
+async fn gather(
+    waiting: &mut mpsc::Receiver<Waiting>,
+    batch: &mut Vec<Waiting>,
+    stopping: &CancellationToken,
+) {
+    let end = tokio::time::Instant::now() + GATHERING;
+    let mut is_awaited = batch.iter().any(|it| it.written.is_some());
+    while !is_awaited && batch.len() < BATCH {
+        tokio::select! {
+            biased;
+            () = stopping.cancelled() => return,
+            more = waiting.recv() => match more {
+                Some(more) => {
+                    is_awaited = more.written.is_some();
+                    batch.push(more);
+                }
+                None => return,
+            },
+            () = tokio::time::sleep_until(end) => return,
         }
     }
 }

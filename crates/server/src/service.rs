@@ -97,8 +97,9 @@ impl Service {
         let secrets = |name: &str| engine.secret(name);
         let notified = crate::notify::receivers(&config.notify, config.smtp.as_ref(), &secrets)
             .map_err(OpenError::Config)?;
+        let stopping = CancellationToken::new();
         let inner = Inner {
-            audit: Audit::open(&engine).await?,
+            audit: Audit::open(&engine, stopping.clone()).await?,
             couriers: Couriers::open(&engine, notified).await?,
             auth: Auth::open(&config.tokens, &**engine.store()).await?,
             schedules: Schedules::open(&engine).await?,
@@ -107,7 +108,7 @@ impl Service {
             metrics,
             room: Semaphore::new(config.requests),
             workers: Pool::default(),
-            stopping: CancellationToken::new(),
+            stopping,
             hub,
             _background: background.drop_guard(),
             engine,
