@@ -14,11 +14,9 @@ use surefoot_core::ids::RunId;
 use surefoot_core::limits::Limits;
 use surefoot_core::plan::Plan;
 use surefoot_core::run::{
-    By, Command, Created, Effect, Env, Event, Payload, Record, Refusal, Run, RunStatus, Spans,
-    TaskId, TaskStatus,
+    By, Command, Created, Effect, Env, Payload, Record, Refusal, Run, RunStatus, TaskId, TaskStatus,
 };
 use surefoot_core::task_error::TaskError;
-use surefoot_core::trace::TraceParent;
 
 /// A run, its journal, and what an engine would do, one step at a time.
 struct World {

@@ -109,7 +109,7 @@ impl Service {
         let notified = crate::notify::receivers(&config.notify, config.smtp.as_ref(), &secrets)
             .map_err(OpenError::Config)?;
         let inner = Inner {
-            audit: Audit::open(&engine, config.audit_kept_ms()).await?,
+            audit: Audit::open(&engine, config.audit_kept_ms(), stopping.clone()).await?,
             couriers: Couriers::open(&engine, notified).await?,
             auth: Auth::open(&config, &**engine.store()).await?,
             schedules: Schedules::open(&engine).await?,

@@ -8,7 +8,7 @@ use surefoot::core::check::CheckContext;
 use surefoot_client::segment;
 use surefoot_client::wire::{Deployed, Workflow};
 
-use super::authority::{authority, authority_making};
+use super::authority::{Authority, authority, authority_making};
 use super::token;
 use crate::arguments::Deploy;
 use crate::exit::Exit;

@@ -7,12 +7,14 @@ pub(crate) mod show;
 mod spans;
 mod start;
 
+use std::sync::Arc;
+
 pub(crate) use start::traceparent;
 
-use surefoot::RunId;
 use surefoot::core::run::{Run, TaskId};
 use surefoot::inspect;
 use surefoot::store::RunRow;
+use surefoot::{RunId, RunView};
 use surefoot_client::wire;
 use utoipa_axum::routes;
 
@@ -69,7 +71,7 @@ pub(crate) async fn load(
     id: &str,
 ) -> Result<Run, Problem> {
     let row = row(service, principal, id).await?;
-    Ok(inspect::load(service.store(), row.id).await?)
+    Ok(service.engine().load(row.id).await?)
 }
 
 /// Writes a run as lists show it.
@@ -97,7 +99,19 @@ pub(crate) fn of_row(row: &RunRow) -> wire::Run {
     }
 }
 
-/// Writes a run with its data.
+/// Writes a run with its data, as the engine tells of it.
+fn of_view(view: RunView) -> wire::Run {
+    let RunView { row, input, output, error, .. } = view;
+    wire::Run {
+        summary: error.as_ref().map(|it| it.error.message.clone()),
+        input: Some(Arc::unwrap_or_clone(input)),
+        output: output.map(Arc::unwrap_or_clone),
+        error: error.and_then(|it| serde_json::to_value(it).ok()),
+        ..of_row(&row)
+    }
+}
+
+/// Writes a run with its data, as it was read.
 pub(crate) fn of_run(run: &Run) -> wire::Run {
     let state = run.state();
     wire::Run {
