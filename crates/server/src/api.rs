@@ -12,7 +12,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement
 use utoipa::openapi::{Content, OpenApi, Ref, ResponseBuilder};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
-use crate::audit::Act;
+use crate::audit::{self, Act};
 use crate::auth::Principal;
 use crate::idempotency;
 use crate::problem::Problem;
@@ -107,7 +107,11 @@ async fn admit(
         Some(principal) => principal.clone(),
         None => {
             let from = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|it| it.0.ip());
-            service.auth().authenticate(request.headers(), from, service.now())?
+            let known = service.auth().authenticate(request.headers(), from, service.now()).await;
+            known.inspect_err(|_| {
+                let action = audit::action(&request);
+                service.audit().note_stranger(from, &action, service.now());
+            })?
         }
     };
     let act = Act::of(&request, access, &principal);
@@ -115,7 +119,10 @@ async fn admit(
     request.extensions_mut().insert(principal);
     let response = match allowed {
         Err(problem) => problem.into_response(),
-        Ok(()) if request.headers().contains_key(idempotency::HEADER) => {
+        // What an admin is answered may be shown this once, such as a token: it is not kept.
+        Ok(())
+            if access != Access::Admin && request.headers().contains_key(idempotency::HEADER) =>
+        {
             idempotency::once(service.clone(), request, next).await.into_response()
         }
         Ok(()) => next.run(request).await,

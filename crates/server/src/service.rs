@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
@@ -94,6 +94,7 @@ impl Service {
         config: ServerConfig,
         metrics: Arc<Metrics>,
     ) -> Result<Service, OpenError> {
+        config.check().map_err(OpenError::Config)?;
         let background = CancellationToken::new();
         // It stops when it is told to, and when nobody has it any longer.
         let stopping = background.child_token();
@@ -108,9 +109,9 @@ impl Service {
         let notified = crate::notify::receivers(&config.notify, config.smtp.as_ref(), &secrets)
             .map_err(OpenError::Config)?;
         let inner = Inner {
-            audit: Audit::open(&engine).await?,
+            audit: Audit::open(&engine, config.audit_kept_ms(), stopping.clone()).await?,
             couriers: Couriers::open(&engine, notified).await?,
-            auth: Auth::open(&config.tokens, &**engine.store()).await?,
+            auth: Auth::open(&config, &**engine.store()).await?,
             schedules: Schedules::open(&engine).await?,
             triggers: Triggers::open(&engine).await?,
             under_way: UnderWay::default(),
@@ -186,6 +187,7 @@ impl Service {
         let api = crate::overview::routes(api);
         let api = crate::badge::routes(api);
         let api = crate::auth::routes(api);
+        let api = crate::secrets::routes(api);
         let api = crate::workflows::routes(api);
         let api = crate::runs::routes(api);
         let api = crate::subscriptions::routes(api);
@@ -319,8 +321,13 @@ async fn take_room(
         .retry_after(1)
         .into_response();
     };
-    next.run(request).await
+    let mut response = next.run(request).await;
+    // A browser takes nothing for what it is not said to be.
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+    response
 }
+
+const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
 async fn no_route(request: Request) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "SF4005", "there is no such route")

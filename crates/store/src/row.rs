@@ -101,10 +101,11 @@ pub struct RunRow {
 
 impl RunRow {
     pub fn apply(&mut self, update: &RowUpdate) {
-        let RowUpdate { status, activity, started_at, ended_at, summary, done, total } =
-            update.clone();
-        *self =
-            RunRow { status, activity, started_at, ended_at, summary, done, total, ..self.clone() };
+        let RowUpdate { status, activity, started_at, ended_at, summary, done, total } = update;
+        self.status.clone_from(status);
+        self.summary.clone_from(summary);
+        (self.activity, self.started_at, self.ended_at) = (*activity, *started_at, *ended_at);
+        (self.done, self.total) = (*done, *total);
     }
 }
 

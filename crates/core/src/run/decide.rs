@@ -271,6 +271,9 @@ impl Decider<'_, '_> {
         if let Some(due) = state.due {
             run.index.timers.push(Reverse((due, Timer::Task(task))));
         }
+        if let Some(due) = state.escalates_at() {
+            run.index.timers.push(Reverse((due, Timer::Task(task))));
+        }
         if let Some(due) = run.beat_due(task) {
             run.index.timers.push(Reverse((due, Timer::Beat(task))));
         }
@@ -294,11 +297,7 @@ impl Decider<'_, '_> {
         }
         if let Some(outcome) = outcome(after).filter(|_| !before.is_ended()) {
             run.tell_dependents(task, outcome);
-            // A failure stops its graph before anything that the decision had yet to look at.
-            match after {
-                TaskStatus::Failed => run.index.steps.push_front(Step::Settle(task)),
-                _ => run.index.steps.push_back(Step::Settle(task)),
-            }
+            run.index.steps.push_back(Step::Settle(task));
         }
     }
 
@@ -355,6 +354,7 @@ fn subject(event: &Event) -> Option<TaskId> {
         | Event::Cancelled { task }
         | Event::Consumed { task, .. }
         | Event::Voted { task, .. }
+        | Event::Escalated { task, .. }
         | Event::Undoing { task }
         | Event::Undone { task, .. }
         | Event::Given { task, .. } => Some(*task),

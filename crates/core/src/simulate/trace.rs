@@ -102,6 +102,9 @@ pub enum What {
         actor: String,
         approve: bool,
     },
+    Escalated {
+        to: Vec<String>,
+    },
     Undoing,
     Undone,
     NotUndone(TaskError),
@@ -266,6 +269,7 @@ impl fmt::Display for What {
             What::TookSignal => f.write_str("took the signal"),
             What::Voted { actor, approve: true } => write!(f, "approved by {actor}"),
             What::Voted { actor, approve: false } => write!(f, "rejected by {actor}"),
+            What::Escalated { to } => write!(f, "escalated to {}", to.join(", ")),
             What::Undoing => f.write_str("is being undone"),
             What::Undone => f.write_str("compensated"),
             What::NotUndone(error) => write!(f, "was not undone: {}", error.message),

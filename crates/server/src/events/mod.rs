@@ -75,12 +75,8 @@ async fn events(
     };
     let reset = if is_reset { "event: reset\ndata: {}\n" } else { "" };
     let first = format!("retry: {RECONNECT_MS}\nid: {at}\n{reset}\n");
-    let is_known = {
-        let (service, headers) = (service.clone(), headers.clone());
-        move || service.auth().authenticate(&headers, None, service.now()).is_ok()
-    };
     let filter = Filter { topics, principal };
-    let stream = Stream::new(service, seat, filter, at, first, Box::new(is_known));
+    let stream = Stream::new(service, seat, filter, at, first, headers);
     let body = futures_util::stream::unfold(stream, async |mut stream| {
         let bytes = stream.next().await?;
         Some((Ok::<_, std::convert::Infallible>(bytes), stream))

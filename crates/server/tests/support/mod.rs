@@ -2,6 +2,7 @@
 
 #![allow(dead_code, clippy::unwrap_used, reason = "each test file uses a part of it")]
 
+pub mod issuer;
 pub mod sse;
 
 use std::net::SocketAddr;
