@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Write as _};
 
 use anstream::ColorChoice;
 use surefoot::core::run::Refusal;
-use surefoot::core::source::{nearest, oxford};
+use surefoot::core::source::{self, Suggestion};
 use surefoot::inspect::{InspectError, ResolveError};
 use surefoot::secrets::VaultError;
 use surefoot::store;
@@ -59,12 +59,11 @@ impl Failure {
 
 /// Says "did you mean", or lists what there is.
 pub fn suggestion(name: &str, known: &[String], what: &str) -> Option<String> {
-    const LISTED_MAX: usize = 12;
-    if let Some(near) = nearest(name, known.iter().map(String::as_str)) {
-        return Some(format!("did you mean `{near}`?"));
+    match source::suggestion(name, known) {
+        Suggestion::Near(near) => Some(format!("did you mean `{near}`?")),
+        Suggestion::Listed(names) => Some(format!("{what}: {names}")),
+        Suggestion::Nothing => None,
     }
-    let names: Vec<&str> = known.iter().take(LISTED_MAX).map(String::as_str).collect();
-    (!names.is_empty()).then(|| format!("{what}: {}", oxford(&names, "and")))
 }
 
 /// Standard output is the only place that is written to without naming it.
@@ -127,6 +126,8 @@ impl From<store::Error> for Failure {
             ),
             store::Error::Unusable { hint, .. } => (Exit::Unreachable, "SF5012", hint),
             store::Error::Unavailable { hint, .. } => (Exit::Unreachable, "SF5013", hint),
+            store::Error::Forbidden { is_known: false, hint, .. } => (Exit::Auth, "SF4010", hint),
+            store::Error::Forbidden { is_known: true, hint, .. } => (Exit::Auth, "SF4011", hint),
             store::Error::TooLarge { .. } => {
                 (Exit::Usage, "SF5038", "Make it smaller, or do it in parts.".to_owned())
             }

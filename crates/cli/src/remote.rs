@@ -38,10 +38,15 @@ impl RemoteStore {
     }
 
     fn unavailable(&self, error: &CallError) -> Error {
+        let (location, reason) = (self.client.url().to_owned(), error.to_string());
         let hint = error.problem().and_then(|it| it.hint.clone());
+        if let Some(status @ (401 | 403)) = error.problem().map(|it| it.status) {
+            let hint = hint.unwrap_or_else(|| "Use another token: SUREFOOT_TOKEN.".to_owned());
+            return Error::Forbidden { location, reason, hint, is_known: status == 403 };
+        }
         Error::Unavailable {
-            location: self.client.url().to_owned(),
-            reason: error.to_string(),
+            location,
+            reason,
             hint: hint
                 .unwrap_or_else(|| "Start it with `surefoot dev`, or name another.".to_owned()),
         }

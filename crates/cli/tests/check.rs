@@ -132,7 +132,7 @@ fn proofs_are_kept_and_checked_by_themselves() {
 
     let path = project.path().join(file);
     let mut edited = json(&std::fs::read_to_string(&path).unwrap());
-    edited["certificate"]["clauses"] = serde_json::json!([[1, 2]]);
+    edited["certificate"]["evidence"]["contradiction"]["clauses"] = serde_json::json!([[1, 2]]);
     std::fs::write(&path, edited.to_string()).unwrap();
     let verify = ["check", "--verify-certificate", file];
     project.fails(&verify, 3, &["SF5050", "do not end in a contradiction"]);

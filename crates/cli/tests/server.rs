@@ -88,3 +88,60 @@ fn secrets_are_kept_by_a_server() {
     project.fails(&["--server", &dev.url, "secret", "rotate-key", &other], 2, &["SF5103"]);
     assert_eq!(project.run(&["--server", &dev.url, "secret", "remove", "payments"]).code, 0);
 }
+
+/// Reading through a store that is a server said that it was not available.
+#[test]
+fn a_refused_token_is_told_with_an_exit_code_of_its_own() {
+    let project = Project::new(&[("order.surefoot.yaml", ORDER)]);
+    // The first token is made where nothing was run yet.
+    let root = project.out(&["token", "create", "root", "--role", "admin", "-q"]);
+    let worker = project.out(&["token", "create", "till", "--role", "worker", "-q"]);
+    let dev = Dev::open(&project);
+    let on = |token: &str, arguments: &[&str]| {
+        let all: Vec<&str> =
+            ["--server", &dev.url].into_iter().chain(arguments.iter().copied()).collect();
+        let output = project.command(&all).env("SUREFOOT_TOKEN", token).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    for arguments in [&["ls"][..], &["show", "@latest"], &["logs", "@latest"], &["schedule", "ls"]]
+    {
+        for (token, code) in [("sf_wrong", "SF4010"), (worker.trim(), "SF4011")] {
+            let (exit, told) = on(token, arguments);
+            assert_eq!(exit, Some(4), "{arguments:?}: {told}");
+            assert!(told.contains(code), "{arguments:?}: {told}");
+        }
+    }
+    assert_eq!(on(root.trim(), &["ls"]).0, Some(0));
+}
+
+#[test]
+fn a_server_is_not_started_where_nobody_could_be_served() {
+    let cases = [
+        ("[server]\nlisten = \"0.0.0.0:0\"\n", "without authentication"),
+        ("[server]\nlisten = \"nowhere\"\n", "`nowhere` is not an address"),
+        ("[server]\nrequests = 0\n", "server.requests is 0; it must be at least 1"),
+        ("[server]\nconnections = 0\n", "server.connections is 0"),
+        ("[server]\nbody_bytes = 0\n", "server.body_bytes is 0"),
+        ("[server]\nhead_seconds = 0\n", "server.head_seconds is 0"),
+        ("[server]\naudit_days = 0\n", "server.audit_days is 0"),
+        ("[server]\nlissen = \"127.0.0.1:0\"\n", "did you mean `listen`?"),
+    ];
+    for (text, told) in cases {
+        let project = Project::new(&[("surefoot.toml", text)]);
+        let done = project.run(&["server", "--check-config"]);
+        assert_ne!(done.code, 0, "{text}");
+        assert!(done.err.contains(told), "{text}: {}", done.err);
+        assert!(done.err.lines().count() <= 4 && !done.err.contains("panicked"), "{}", done.err);
+    }
+    let project = Project::new(&[("surefoot.toml", "[server]\naudit_days = 30\n")]);
+    assert_eq!(project.run(&["server", "--check-config"]).code, 0);
+}
+
+#[test]
+fn a_port_that_is_taken_is_told() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let done = Project::new(&[]).run(&["server", "--listen", &address]);
+    assert_eq!(done.code, 7, "{}", done.err);
+    assert!(done.err.contains("SF5091") && done.err.contains(&address), "{}", done.err);
+}

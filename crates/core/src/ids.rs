@@ -180,6 +180,14 @@ fn digit(byte: u8) -> Option<u8> {
     ALPHABET.iter().position(|it| *it == upper).map(|at| at as u8)
 }
 
+/// The namespace of workflows whose id has no dot.
+const DEFAULT_NAMESPACE: &str = "default";
+
+/// Returns the namespace of a workflow: what stands before the first dot of its id.
+pub fn namespace(workflow: &str) -> &str {
+    workflow.split_once('.').map_or(DEFAULT_NAMESPACE, |(it, _)| it)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]

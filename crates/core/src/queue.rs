@@ -6,8 +6,8 @@
 //! spaced out (start-time fair queueing, Goyal et al., SIGCOMM 1996), so that a key with a thousand
 //! entries leaves places between them to the others.
 //!
-//! There is one line for what this process executes, and one for each kind that workers elsewhere
-//! execute: a line that nobody serves holds up no other. Limits, rates and fairness count over all
+//! There is one line for what this process executes, and one for each kind and namespace that
+//! workers elsewhere execute: a line that nobody serves holds up no other. Limits, rates and fairness count over all
 //! lines together; the slots of this process are for its own line only.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -34,6 +34,8 @@ pub struct Request<T> {
     pub key: Option<(String, Limit)>,
     /// Whether a worker elsewhere executes it: then it takes none of the slots here.
     pub remote: bool,
+    /// Where it comes from, for workers that take from some namespaces only.
+    pub namespace: String,
 }
 
 /// How much of something may go on.
@@ -53,8 +55,8 @@ pub struct Queue<T> {
     kinds: HashMap<String, Usage>,
     keys: HashMap<String, Usage>,
     waiting: Line<T>,
-    /// Lines of kinds that workers elsewhere execute; none is empty.
-    remote: BTreeMap<String, Line<T>>,
+    /// Lines of what workers elsewhere execute, by kind and namespace; none is empty.
+    remote: BTreeMap<(String, String), Line<T>>,
     last_rank: HashMap<u64, i64>,
     sequence: u64,
     /// Whether any rate was ever set: most queues have none, and need not be looked through.
@@ -164,7 +166,10 @@ impl<T: Clone> Queue<T> {
         self.sequence += 1;
         let place = Place(rank, self.sequence);
         let line = match request.remote {
-            true => self.remote.entry(request.kind.clone()).or_default(),
+            true => {
+                let line = (request.kind.clone(), request.namespace.clone());
+                self.remote.entry(line).or_default()
+            }
             false => &mut self.waiting,
         };
         line.insert(place, Waiting { request, since: now });
@@ -181,16 +186,18 @@ impl<T: Clone> Queue<T> {
         Some(self.granted(request, now))
     }
 
-    /// Takes the first request that may start now out of the lines that somebody serves.
+    /// Takes the first request that may start now out of the lines that somebody serves, asked by
+    /// kind and namespace.
     pub fn pop_remote(
         &mut self,
         now: Millis,
-        is_served: impl Fn(&str) -> bool,
+        is_served: impl Fn(&str, &str) -> bool,
     ) -> Option<(Request<T>, Slot)> {
-        let lines = self.remote.iter().filter(|(kind, _)| is_served(kind));
-        let open = lines.filter(|(kind, _)| self.kinds.get(*kind).is_none_or(|it| it.allows(now)));
-        let firsts = open.filter_map(|(kind, line)| Some((self.first(line, now)?, kind)));
-        let (place, kind) = firsts.min().map(|(place, kind)| (place, kind.clone()))?;
+        let lines = self.remote.iter().filter(|((kind, from), _)| is_served(kind, from));
+        let open =
+            lines.filter(|((kind, _), _)| self.kinds.get(kind).is_none_or(|it| it.allows(now)));
+        let firsts = open.filter_map(|(name, line)| Some((self.first(line, now)?, name)));
+        let (place, kind) = firsts.min().map(|(place, (kind, _))| (place, kind.clone()))?;
         let request = self.leave(&kind, place)?;
         Some(self.granted(request, now))
     }
@@ -204,12 +211,17 @@ impl<T: Clone> Queue<T> {
     }
 
     fn leave(&mut self, kind: &str, place: Place) -> Option<Request<T>> {
-        let line = self.remote.get_mut(kind)?;
-        let left = line.remove(&place);
-        if line.is_empty() {
-            self.remote.remove(kind);
+        let first = (kind.to_owned(), String::new());
+        let lines = self.remote.range_mut(first..).take_while(|((it, _), _)| it == kind);
+        // A place is in one line only.
+        let (name, is_empty, left) = lines.into_iter().find_map(|(name, line)| {
+            let left = line.remove(&place)?;
+            Some((name.clone(), line.is_empty(), left))
+        })?;
+        if is_empty {
+            self.remote.remove(&name);
         }
-        left.map(|it| it.request)
+        Some(left.request)
     }
 
     fn first(&self, line: &Line<T>, now: Millis) -> Option<Place> {
@@ -270,12 +282,20 @@ impl<T: Clone> Queue<T> {
         self.waiting.len()
     }
 
-    /// Returns who waits for workers elsewhere. Looks through all of them.
-    pub fn backlog(&self) -> impl Iterator<Item = Backlog<'_>> {
-        self.remote.iter().map(|(kind, line)| {
+    /// Returns who waits for workers elsewhere, by kind. Looks through all of them.
+    pub fn backlog(&self) -> Vec<Backlog<'_>> {
+        let mut all: Vec<Backlog<'_>> = Vec::new();
+        for ((kind, _), line) in &self.remote {
             let since = line.values().map(|it| it.since).min().unwrap_or_default();
-            Backlog { kind, waiting: line.len(), since }
-        })
+            match all.last_mut().filter(|it| it.kind == kind) {
+                Some(same) => {
+                    same.waiting += line.len();
+                    same.since = same.since.min(since);
+                }
+                None => all.push(Backlog { kind, waiting: line.len(), since }),
+            }
+        }
+        all
     }
 
     /// How many wait for workers elsewhere.
@@ -324,7 +344,8 @@ mod tests {
 
     fn request(item: u32) -> Request<u32> {
         let kind = "work".to_owned();
-        Request { item, kind, priority: 0, fairness: u64::from(item), key: None, remote: false }
+        let (fairness, namespace) = (u64::from(item), String::new());
+        Request { item, kind, priority: 0, fairness, key: None, remote: false, namespace }
     }
 
     fn remote(item: u32, kind: &str) -> Request<u32> {
@@ -403,8 +424,9 @@ mod tests {
         queue.push(Request { priority: 1, ..remote(3, "cpu") }, 2);
         queue.push(request(4), 3);
         assert_eq!(drain(&mut queue, 3), [4], "the line here is not held up");
-        let mut pop =
-            |kinds: &[&str]| queue.pop_remote(3, |it| kinds.contains(&it)).map(|(it, _)| it.item);
+        let mut pop = |kinds: &[&str]| {
+            queue.pop_remote(3, |it, _| kinds.contains(&it)).map(|(it, _)| it.item)
+        };
         assert_eq!(pop(&["disk"]), None);
         assert_eq!(pop(&["cpu", "gpu"]), Some(3), "priority over lines");
         assert_eq!(pop(&["cpu", "gpu"]), Some(1), "age over lines");
@@ -420,7 +442,7 @@ mod tests {
         let mut queue = Queue::new(10, []);
         queue.push(Request { key: key.clone(), ..remote(1, "gpu") }, 0);
         queue.push(Request { key, ..request(2) }, 1);
-        let (_, slot) = queue.pop_remote(1, |_| true).expect("the key is free");
+        let (_, slot) = queue.pop_remote(1, |_, _| true).expect("the key is free");
         assert_eq!(drain(&mut queue, 1), [0_u32; 0], "the key is taken elsewhere");
         assert_eq!(queue.used(), 0);
         queue.release(slot);
@@ -437,9 +459,25 @@ mod tests {
         }
         queue.push(Request { fairness: 2, ..remote(9, "gpu") }, 1);
         queue.remove("gpu", places[1]);
-        let backlog: Vec<_> = queue.backlog().collect();
-        assert_eq!(backlog, [Backlog { kind: "gpu", waiting: 3, since: 0 }]);
-        let all = std::iter::from_fn(|| queue.pop_remote(1, |_| true).map(|it| it.0.item));
+        assert_eq!(queue.backlog(), [Backlog { kind: "gpu", waiting: 3, since: 0 }]);
+        let all = std::iter::from_fn(|| queue.pop_remote(1, |_, _| true).map(|it| it.0.item));
         assert_eq!(all.collect::<Vec<_>>(), [0, 9, 2]);
+    }
+
+    #[test]
+    fn who_serves_one_namespace_gets_nothing_of_another() {
+        let mut queue = Queue::new(10, []);
+        let of = |item, namespace: &str| Request {
+            namespace: namespace.to_owned(),
+            ..remote(item, "gpu")
+        };
+        queue.push(of(1, "shop"), 0);
+        let place = queue.push(of(2, "billing"), 1);
+        queue.push(of(3, "billing"), 2);
+        assert_eq!(queue.backlog(), [Backlog { kind: "gpu", waiting: 3, since: 0 }]);
+        queue.remove("gpu", place);
+        let mut pop = |served: &str| queue.pop_remote(3, |_, it| it == served).map(|it| it.0.item);
+        assert_eq!((pop("billing"), pop("billing"), pop("shop")), (Some(3), None, Some(1)));
+        assert!(!queue.has_backlog());
     }
 }

@@ -172,9 +172,10 @@ fn check_idempotent(step: &Move, after: &Lab, told: &dyn Fn() -> String) {
     let mut again = after.fork();
     let changes = again.make(step);
     match command {
-        // Two signals are two signals; a time may have come meanwhile; who rewinds twice wants the
-        // effect once more.
-        Command::Signal { .. } | Command::Tick | Command::Recover | Command::Rewind { .. } => {}
+        // Two signals are two signals; a time may have come meanwhile.
+        Command::Signal { .. } | Command::Tick | Command::Recover => {}
+        // What has ended or failed since is wanted once more.
+        Command::Rewind { to } if !after.is_at_its_first_attempt(to) => {}
         Command::Complete { .. }
         | Command::Fail { .. }
         | Command::Lost { .. }
@@ -190,6 +191,7 @@ fn check_idempotent(step: &Move, after: &Lab, told: &dyn Fn() -> String) {
         | Command::Cancel
         | Command::Kill
         | Command::Retry
+        | Command::Rewind { .. }
         | Command::Skip { .. }
         | Command::SetResult { .. } => {
             assert_eq!(again.state().tasks, after.state().tasks, "twice: {}", told());

@@ -488,6 +488,25 @@ fn the_time_out_of_the_run_stops_the_run() {
 }
 
 #[test]
+fn nothing_starts_behind_a_failure_that_stops_its_graph() {
+    let mut world = World::new(
+        "
+id: a
+tasks:
+  first: {uses: work}
+  broken: {needs: [first], uses: fail, with: {message: no}}
+  behind: {needs: [first, broken], uses: work}
+  list: {needs: [first, behind], join: none_failed, for_each: [1, 2], uses: work}
+",
+        json!({}),
+        100,
+    );
+    world.finish(1, &|_| false);
+    // One decision sees `broken` fail, `behind` skipped and the needs of `list` ended.
+    assert_eq!(world.status("list"), TaskStatus::Skipped);
+}
+
+#[test]
 fn max_parallel_holds_and_priority_goes_first() {
     let source = "
 id: a

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use axum::Router;
 use axum::extract::{ConnectInfo, Request, State};
+use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use utoipa::openapi::path::Operation;
@@ -12,7 +13,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement
 use utoipa::openapi::{Content, OpenApi, Ref, ResponseBuilder};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
-use crate::audit::Act;
+use crate::audit::{self, Act};
 use crate::auth::Principal;
 use crate::idempotency;
 use crate::problem::Problem;
@@ -105,7 +106,15 @@ async fn admit(
         Some(principal) => principal.clone(),
         None => {
             let from = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|it| it.0.ip());
-            service.auth().authenticate(request.headers(), from, service.now()).await?
+            let now = service.now();
+            let known = service.auth().authenticate(request.headers(), from, now).await;
+            known.inspect_err(|problem| {
+                // While an identity provider is away, nobody knows who is a stranger.
+                if problem.status() != StatusCode::SERVICE_UNAVAILABLE {
+                    let action = audit::action(&request);
+                    service.audit().note_stranger(from, &action, now);
+                }
+            })?
         }
     };
     let act = Act::of(&request, access, &principal);

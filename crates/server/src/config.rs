@@ -21,6 +21,10 @@ pub struct ServerConfig {
     pub body_bytes: usize,
     /// Requests that are worked on at once; more are told to come back.
     pub requests: usize,
+    /// Connections that may be open, streams of events among them; more are closed at once.
+    pub connections: usize,
+    /// Seconds that a request's head may take to arrive, and that a connection may be idle.
+    pub head_seconds: u64,
     /// Seconds that a request's body may take to arrive.
     pub body_seconds: u64,
     /// Seconds that a caller may ask to wait for a result.
@@ -31,6 +35,8 @@ pub struct ServerConfig {
     pub worker_kinds: Vec<String>,
     /// Seconds for which the answer to an `Idempotency-Key` is kept.
     pub idempotency_seconds: u64,
+    /// Days for which entries of the audit log are kept; for ever if nothing is said.
+    pub audit_days: Option<u64>,
     /// Streams of live events that may be open; more are told to come back.
     pub event_clients: usize,
     /// Who is told when runs fail, wait or are late.
@@ -47,11 +53,14 @@ impl Default for ServerConfig {
             oidc: None,
             body_bytes: 4 * 1024 * 1024,
             requests: 4096,
+            connections: 24_576,
+            head_seconds: 30,
             body_seconds: 30,
             wait_seconds: 60,
             drain_seconds: 20,
             worker_kinds: Vec::new(),
             idempotency_seconds: 24 * 60 * 60,
+            audit_days: None,
             event_clients: 16_384,
             notify: Vec::new(),
             smtp: None,
@@ -60,6 +69,30 @@ impl Default for ServerConfig {
 }
 
 impl ServerConfig {
+    /// Refuses values with which nobody could be served.
+    pub fn check(&self) -> Result<(), String> {
+        let at_least_one = [
+            ("server.body_bytes", self.body_bytes as u64),
+            ("server.requests", self.requests as u64),
+            ("server.connections", self.connections as u64),
+            ("server.head_seconds", self.head_seconds),
+            ("server.body_seconds", self.body_seconds),
+            ("server.audit_days", self.audit_days.unwrap_or(1)),
+        ];
+        match at_least_one.into_iter().find(|(_, value)| *value == 0) {
+            Some((key, _)) => Err(format!("{key} is 0; it must be at least 1")),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn head_time(&self) -> Duration {
+        Duration::from_secs(self.head_seconds)
+    }
+
+    pub(crate) fn audit_kept_ms(&self) -> Option<u64> {
+        self.audit_days.map(|it| it.saturating_mul(24 * 60 * 60 * 1000))
+    }
+
     pub(crate) fn body_time(&self) -> Duration {
         Duration::from_secs(self.body_seconds)
     }

@@ -29,7 +29,7 @@
 //! | `workers` | who executes tasks in other processes |
 //! | `schedules`, `hooks`, `ingest` | what starts runs by itself |
 //! | `health`, `metrics` | whether it is well, and how much it does |
-//! | `listen` | the socket: where it listens, how it stops |
+//! | `listen`, `connection` | the socket: where it listens, how it stops, what one connection may do |
 
 mod api;
 mod audit;
@@ -37,6 +37,7 @@ mod auth;
 mod body;
 mod bulk;
 mod config;
+mod connection;
 mod cursor;
 mod events;
 mod health;

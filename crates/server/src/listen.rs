@@ -1,10 +1,17 @@
-//! The socket: where the service listens, and how it stops.
+//! The socket: where the service listens, and how it stops. What one connection may do is in
+//! `connection`.
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
+use axum::serve::Listener;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
+use crate::connection;
 use crate::service::Service;
 
 /// Why the service cannot listen.
@@ -47,19 +54,37 @@ impl Service {
 /// Serves until `stop` resolves: then nothing new is taken, and what is under way ends.
 pub async fn serve(
     service: Service,
-    listener: TcpListener,
+    mut listener: TcpListener,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ListenError> {
-    let router = service.router();
+    // An address that cannot be asked for is a socket that cannot be served.
+    listener.local_addr().map_err(ListenError::Serve)?;
+    let (router, head_time) = (connection::framed(service.router()), service.config().head_time());
     let kept = service.clone();
     let keeper = tokio::spawn(async move { kept.keep().await });
-    let stopped = async move {
-        stop.await;
-        service.begin_to_stop();
-    };
-    let served = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
-        .with_graceful_shutdown(stopped)
-        .await;
+    let places = Arc::new(Semaphore::new(service.config().connections));
+    let (stopping, connections) = (CancellationToken::new(), TaskTracker::new());
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let (socket, address) = tokio::select! {
+            () = &mut stop => break,
+            // It waits by itself while the process has no file descriptor left.
+            accepted = Listener::accept(&mut listener) => accepted,
+        };
+        // Beyond the bound a connection is closed unanswered: an answer would cost a place.
+        let Ok(place) = places.clone().try_acquire_owned() else { continue };
+        let served =
+            connection::serve(router.clone(), (socket, address), head_time, stopping.clone());
+        connections.spawn(async move {
+            served.await;
+            drop(place);
+        });
+    }
+    drop(listener);
+    service.begin_to_stop();
+    stopping.cancel();
+    connections.close();
+    connections.wait().await;
     keeper.abort();
-    served.map_err(ListenError::Serve)
+    Ok(())
 }

@@ -4,7 +4,7 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use surefoot::core::run::Refusal;
-use surefoot::core::source::{nearest, oxford};
+use surefoot::core::source::{self, Suggestion, oxford};
 use surefoot::inspect::InspectError;
 use surefoot::{CommandError, StartError, store};
 use surefoot_client::wire;
@@ -126,14 +126,10 @@ impl IntoResponse for Problem {
 
 /// Says "did you mean", or lists what there is.
 pub(crate) fn suggestion(name: &str, known: &[String], what: &str) -> String {
-    const LISTED_MAX: usize = 12;
-    if let Some(near) = nearest(name, known.iter().map(String::as_str)) {
-        return format!("Did you mean `{near}`?");
-    }
-    let names: Vec<&str> = known.iter().take(LISTED_MAX).map(String::as_str).collect();
-    match names.is_empty() {
-        true => format!("There are no {what} yet."),
-        false => format!("There are these {what}: {}.", oxford(&names, "and")),
+    match source::suggestion(name, known) {
+        Suggestion::Near(near) => format!("Did you mean `{near}`?"),
+        Suggestion::Listed(names) => format!("There are these {what}: {names}."),
+        Suggestion::Nothing => format!("There are no {what} yet."),
     }
 }
 

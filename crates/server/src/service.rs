@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
@@ -91,6 +91,7 @@ impl Service {
         config: ServerConfig,
         metrics: Arc<Metrics>,
     ) -> Result<Service, OpenError> {
+        config.check().map_err(OpenError::Config)?;
         let background = CancellationToken::new();
         let hub = Hub::new(config.event_clients);
         tokio::spawn(hub.clone().run(engine.clone(), background.clone()));
@@ -98,7 +99,7 @@ impl Service {
         let notified = crate::notify::receivers(&config.notify, config.smtp.as_ref(), &secrets)
             .map_err(OpenError::Config)?;
         let inner = Inner {
-            audit: Audit::open(&engine).await?,
+            audit: Audit::open(&engine, config.audit_kept_ms()).await?,
             couriers: Couriers::open(&engine, notified).await?,
             auth: Auth::open(&config, &**engine.store()).await?,
             schedules: Schedules::open(&engine).await?,
@@ -298,8 +299,13 @@ async fn take_room(
         .retry_after(1)
         .into_response();
     };
-    next.run(request).await
+    let mut response = next.run(request).await;
+    // A browser takes nothing for what it is not said to be.
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+    response
 }
+
+const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
 async fn no_route(request: Request) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "SF4005", "there is no such route")

@@ -46,11 +46,10 @@ async fn what_was_done_and_what_was_refused_is_kept() {
     answer(server.request("GET", "/v1/runs").bearer_auth("ada")).await;
 
     let (items, next) = entries(&server, "").await;
-    assert_eq!(
-        (items.len(), next),
-        (3, Value::Null),
-        "strangers and looks are not kept: {items:?}"
-    );
+    let (strangers, items): (Vec<_>, Vec<_>) =
+        items.into_iter().partition(|it| it["actor"] == "nobody");
+    assert_eq!(strangers.len(), 1, "{strangers:?}");
+    assert_eq!((items.len(), next), (3, Value::Null), "looks are not kept: {items:?}");
     let fields = |it: &Value| {
         ["actor", "action", "target", "reason", "outcome", "status"].map(|name| it[name].clone())
     };
@@ -111,5 +110,81 @@ async fn the_log_is_paged_and_chained_and_for_admins() {
     let foreign = server.request("GET", "/v1/audit?cursor=x").bearer_auth("admin");
     assert_eq!(answer(foreign).await.code(), "SF4008");
     let operator = server.request("GET", "/v1/audit").bearer_auth("ada");
+    assert_eq!(answer(operator).await.status, 403);
+}
+
+#[tokio::test]
+async fn strangers_are_counted_by_address_and_minute() {
+    const REQUESTS: usize = 25;
+    let server = with_tokens().await;
+    for number in 0..REQUESTS {
+        let request = server.request("GET", &format!("/v1/runs/{number}"));
+        let told = answer(request.bearer_auth("sf_wrong")).await;
+        assert!(matches!(told.status, 401 | 429), "{}", told.text);
+    }
+    let (items, _) = entries(&server, "").await;
+    let counted: usize = items
+        .iter()
+        .map(|it| {
+            let words = (&it["actor"], &it["action"], &it["target"], &it["status"]);
+            let expected =
+                (&json!("nobody"), &json!("GET /v1/runs/{id}"), &json!("127.0.0.1"), &json!(401));
+            assert_eq!(words, expected);
+            let reason = it["reason"].as_str().unwrap();
+            reason.split(' ').next().unwrap().parse::<usize>().unwrap()
+        })
+        .sum();
+    assert_eq!(counted, REQUESTS);
+    assert!(items.len() <= 2, "one entry, or two if a minute ended: {items:?}");
+}
+
+#[tokio::test]
+async fn the_use_of_a_link_is_kept_but_not_the_link() {
+    let server = with_tokens().await;
+    let waits = "id: waits\nversion: 1.0.0\ntasks:\n  ask: {uses: approval, with: {prompt: go}}\n";
+    server.engine.deploy(waits).await.unwrap();
+    let run = server.engine.start(surefoot::StartRequest::new("waits")).await.unwrap().id();
+    let asked = server.request("POST", &format!("/v1/tasks/{run}:ask/links"));
+    let made = answer(asked.bearer_auth("ada").json(&json!({"actor": "boss@example.org"}))).await;
+    let link = made.body["path"].as_str().unwrap().to_owned();
+    for status in [204, 404] {
+        let used = server.post(&format!("{link}/complete"), json!({})).await;
+        assert_eq!(used.status, status, "{}", used.text);
+    }
+    let (items, _) = entries(&server, "").await;
+    let told: Vec<_> =
+        items.iter().map(|it| (it["actor"].as_str().unwrap(), &it["status"])).collect();
+    let expected = [("nobody", json!(401)), ("boss@example.org", json!(204)), ("ada", json!(201))];
+    let expected: Vec<_> = expected.iter().map(|it| (it.0, &it.1)).collect();
+    assert_eq!(told, expected, "newest first");
+    assert_eq!(items[1]["target"], format!("/v1/tasks/{run}:ask"));
+    let secret = link.rsplit('/').next().unwrap();
+    assert!(!items.iter().any(|it| it.to_string().contains(secret)), "{items:?}");
+}
+
+#[tokio::test]
+async fn the_log_says_whether_it_is_as_it_was_written() {
+    let server = with_tokens().await;
+    for number in 0..3 {
+        answer(server.request("POST", &format!("/v1/runs/{number}/pause")).bearer_auth("ada"))
+            .await;
+    }
+    let check = || answer(server.request("GET", "/v1/audit/check").bearer_auth("admin"));
+    let found = check().await;
+    assert_eq!((&found.body["intact"], &found.body["entries"]), (&json!(true), &json!(3)));
+    let newest = server.engine.store().items("audit", None, 1).await.unwrap().remove(0);
+    assert!(newest.body.len() > 10);
+    let mut forged: Value = serde_json::from_slice(&newest.body).unwrap();
+    forged["actor"] = json!("somebody else");
+    let write = surefoot::store::ItemWrite::put(
+        "audit",
+        &newest.key,
+        surefoot::store::Expect::Anything,
+        serde_json::to_vec(&forged).unwrap(),
+    );
+    server.engine.store().write_items(vec![write]).await.unwrap().unwrap();
+    let found = check().await;
+    assert_eq!((&found.body["intact"], &found.body["broken_at"]), (&json!(false), &json!(2)));
+    let operator = server.request("GET", "/v1/audit/check").bearer_auth("ada");
     assert_eq!(answer(operator).await.status, 403);
 }

@@ -132,3 +132,26 @@ async fn a_link_decides_once() {
     let late = json!({"actor": "x", "expires_at": "2020-01-01T00:00:00Z"});
     assert!(matches!(office.act(&office.root, "links", late).await.status, 409 | 422));
 }
+
+#[tokio::test]
+async fn a_task_that_nobody_decides_is_shown_to_others() {
+    let office = Office::open().await;
+    let cleo = office.person("cleo", &["plant"]).await;
+    let source = "{id: urgent, version: 1.0.0, tasks: {ok: {uses: approval, with: {prompt: Restart?, groups: [shift], escalate: [{after: 20ms, groups: [plant]}, {after: 900h, users: [zoe]}], timeout: 999h, on_timeout: reject}}}}";
+    office.server.engine.deploy(source).await.unwrap();
+    let run = office.post(&office.root, "/v1/workflows/urgent/runs", json!({})).await;
+    let run = run.body["id"].as_str().unwrap();
+    let task = loop {
+        let mine = office.get(&cleo, "/v1/tasks?mine=true").await;
+        if let Some(task) = mine.body["items"].get(0) {
+            break task.clone();
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(task["groups"], json!(["shift", "plant"]));
+    assert!(task["escalated_at"].is_string() && task["escalates_at"].is_string(), "{task}");
+    let history = office.get(&office.root, &format!("/v1/runs/{run}/history")).await;
+    assert!(history.text.contains("escalated"), "{}", history.text);
+    let done = office.post(&cleo, &format!("/v1/tasks/{run}:ok/complete"), json!({})).await;
+    assert_eq!((done.status, &done.body["status"]), (200, &json!("completed")), "{}", done.text);
+}

@@ -8,7 +8,6 @@ mod support;
 use serde_json::{Value, json};
 use support::{Answer, Server, answer};
 use surefoot_server::ServerConfig;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 const HELLO: &str = "{id: hello, version: 1.0.0, input: {type: object, properties: {name: {type: string}}, required: [name]}, tasks: {greet: {uses: transform, with: {value: '${{ input.name }}'}}}, output: '${{ tasks.greet.output.value }}'}";
 const WAITS: &str =
@@ -261,45 +260,6 @@ async fn a_caller_waits_for_the_end_or_is_told_that_it_still_runs() {
     assert_eq!(server.post(&path, json!({"by": "hand"})).await.status, 202);
     let result = server.get(&format!("/v1/runs/{id}/result?wait=30")).await;
     assert_eq!((result.status, &result.body["status"]), (200, &json!("completed")));
-}
-
-#[tokio::test]
-async fn a_body_that_never_ends_or_never_comes() {
-    let config = ServerConfig { body_seconds: 1, ..ServerConfig::default() };
-    let server = Server::with(config).await;
-    let head = "POST /v1/check HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/yaml\r\nconnection: close\r\n";
-    let said = |text: String| async move {
-        let mut socket = tokio::net::TcpStream::connect(server.address).await.unwrap();
-        socket.write_all(text.as_bytes()).await.unwrap();
-        let mut answer = Vec::new();
-        socket.read_to_end(&mut answer).await.unwrap();
-        String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_owned()
-    };
-    assert!(said(format!("{head}content-length: 10\r\n\r\nabc")).await.contains("408"));
-}
-
-#[tokio::test]
-async fn two_lengths_or_a_huge_head_are_refused() {
-    let server = Server::open().await;
-    let said = async |text: String| {
-        let mut socket = tokio::net::TcpStream::connect(server.address).await.unwrap();
-        // The server may close before it has read everything.
-        let _ = socket.write_all(text.as_bytes()).await;
-        let mut answer = Vec::new();
-        let _ = socket.read_to_end(&mut answer).await;
-        String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_owned()
-    };
-    let twice = "POST /v1/check HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 1\r\ncontent-length: 2\r\nconnection: close\r\n\r\nab";
-    assert!(said(twice.to_owned()).await.contains("400"));
-    let long =
-        format!("GET /healthz HTTP/1.1\r\nhost: 127.0.0.1\r\nx: {}\r\n\r\n", "y".repeat(1 << 20));
-    assert!(said(long).await.contains("431"));
-    let many: String = (0..300).map(|at| format!("x{at}: y\r\n")).collect();
-    assert!(
-        said(format!("GET /healthz HTTP/1.1\r\nhost: 127.0.0.1\r\n{many}\r\n"))
-            .await
-            .contains("431")
-    );
 }
 
 #[tokio::test]

@@ -263,6 +263,35 @@ async fn a_worker_may_use_only_what_is_its_own() {
 }
 
 #[tokio::test]
+async fn a_worker_of_a_namespace_gets_its_tasks_alone() {
+    let mut clerk = token("clerk", Role::Worker, None);
+    clerk.namespaces = Some(vec!["billing".to_owned()]);
+    let tokens = vec![clerk, token("all", Role::Worker, None)];
+    let config = ServerConfig { tokens, ..ServerConfig::default() };
+    let server = serve(config, Duration::from_secs(10)).await;
+    for id in ["shop", "shop.order", "billingx.invoice", "billing.invoice"] {
+        server.start(&format!("{{id: {id}, tasks: {{pay: {{uses: pay}}}}}}")).await;
+    }
+    let said = worker("a").to_string();
+    let asks = json!({"slots": 9, "wait_seconds": 20}).to_string();
+    let nothing_more = json!({"slots": 9, "wait_seconds": 0}).to_string();
+    for (token, expected) in
+        [("clerk", &["billing.invoice"][..]), ("all", &["shop", "shop.order", "billingx.invoice"])]
+    {
+        let (_, answer) = server.ask("POST", "/v1/workers", token, &said).await;
+        let poll = format!("/v1/workers/{}/poll", answer["worker"].as_str().unwrap());
+        let mut got = Vec::new();
+        for asks in [&asks, &nothing_more] {
+            let (status, answer) = server.ask("POST", &poll, token, asks).await;
+            assert_eq!(status, 200, "{answer}");
+            let tasks = answer["tasks"].as_array().unwrap();
+            got.extend(tasks.iter().map(|it| it["workflow"].as_str().unwrap().to_owned()));
+        }
+        assert_eq!(got, expected, "{token}");
+    }
+}
+
+#[tokio::test]
 async fn people_see_workers_their_progress_and_their_queues() {
     let server = open().await;
     let client = Client::new(&server.url, None).unwrap();
@@ -433,6 +462,7 @@ async fn an_engine_without_workers_says_so() {
         slots: 1,
         wait: Duration::ZERO,
         holding: None,
+        namespaces: None,
     };
     assert!(Engine::builder().open().await.unwrap().take(take).await.is_err());
     serving.abort();

@@ -26,6 +26,9 @@ pub enum Error {
     /// The call did nothing and would do nothing if it were repeated now.
     #[error("{location} is not available: {reason}")]
     Unavailable { location: String, reason: String, hint: String },
+    /// Whoever guards it does not let the caller in; `is_known` says whether it knows them.
+    #[error("{location} refuses: {reason}")]
+    Forbidden { location: String, reason: String, hint: String, is_known: bool },
     /// Another owner has taken the shard since.
     #[error("shard {shard} is at epoch {actual}, this process holds epoch {held}")]
     Fenced { shard: Shard, held: u64, actual: u64 },

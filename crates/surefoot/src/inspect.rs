@@ -9,9 +9,9 @@ use surefoot_core::ids::{Digest, RunId};
 use surefoot_core::limits::Limits;
 use surefoot_core::run::{Approval, Record, Run, RunState, TaskId, Wait};
 use surefoot_core::time::Millis;
-use surefoot_store::{RunFilter, RunRow, Store};
+use surefoot_store::{Activity, RunFilter, RunRow, Store};
 
-use crate::engine::Inbox;
+use crate::engine::{Inbox, SHARD};
 
 /// Records that are read in one go.
 const RECORDS_AT_ONCE: u32 = 1000;
@@ -92,6 +92,75 @@ pub async fn records(
             return Ok(all);
         }
     }
+}
+
+/// A run has no task of this name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("run {run} has no task `{path}`")]
+pub struct UnknownTask {
+    pub run: RunId,
+    pub path: String,
+    /// The names of its tasks.
+    pub known: Vec<String>,
+}
+
+/// Finds a task of a run by its path.
+pub fn task_named(run: &Run, path: &str) -> Result<TaskId, UnknownTask> {
+    run.find(path).ok_or_else(|| {
+        let tasks = (0..run.state().tasks.len() as u32).map(TaskId);
+        let known = tasks.map(|it| run.path(it)).collect();
+        UnknownTask { run: run.id(), path: path.to_owned(), known }
+    })
+}
+
+/// Returns the row of a run as its journal has it. Whether it wants to be loaded, only its owner
+/// knows: here every run that has not ended does.
+pub fn row(run: &Run) -> RunRow {
+    let state = run.state();
+    let created = &state.created;
+    let (done, total) = state.progress();
+    let activity = match state.status.is_terminal() {
+        true => Activity::Ended,
+        false => Activity::Active,
+    };
+    RunRow {
+        id: state.id,
+        shard: SHARD,
+        workflow: created.workflow.clone(),
+        version: created.version.clone(),
+        definition: created.definition,
+        key: created.key.clone(),
+        key_body: None,
+        status: state.status.name().to_owned(),
+        activity,
+        created_at: state.created_at,
+        started_at: state.started_at,
+        ended_at: state.ended_at,
+        priority: created.priority,
+        actor: created.actor.clone(),
+        parent: created.parent.as_ref().map(|it| it.run),
+        concurrency_key: created.concurrency_key.clone(),
+        labels: created.labels.clone(),
+        summary: summary(run),
+        done,
+        total,
+    }
+}
+
+/// Returns one line for lists: the error of an ended run, or the first thing that a run waits for.
+pub fn summary(run: &Run) -> Option<String> {
+    let state = run.state();
+    if let Some(error) = &state.error {
+        let task = error.task.as_ref().map_or_else(String::new, |it| format!("{it}: "));
+        return Some(format!("{task}{}", error.error.message));
+    }
+    if state.status.is_terminal() {
+        return None;
+    }
+    let mut tasks = (0..state.tasks.len() as u32).map(TaskId);
+    let waiting =
+        tasks.find(|it| state.task(*it).wait().is_some() && !state.task(*it).status.is_ended())?;
+    Some(run.path(waiting))
 }
 
 /// Returns the approvals of a run that are open.

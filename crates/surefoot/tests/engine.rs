@@ -189,6 +189,33 @@ async fn a_sub_run_is_waited_for_and_its_failure_is_the_tasks() {
     assert_eq!(outcome.error.unwrap().error.kind, "boom");
 }
 
+/// The sub-run that had failed, or had ended before the rewind, was taken for the new one.
+#[tokio::test]
+async fn a_sub_run_that_is_wanted_again_is_another_run() {
+    let calls = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let seen = calls.clone();
+    let builder =
+        builder().handler("third", move |_: Context, _: Value| {
+            let call = seen.fetch_add(1, std::sync::atomic::Ordering::SeqCst) + 1;
+            async move {
+                if call == 1 { Err(TaskError::fatal("no", "not yet")) } else { Ok(json!(call)) }
+            }
+        });
+    let engine = builder.open().await.unwrap();
+    engine
+        .deploy("{id: inner, tasks: {a: {uses: third}}, output: '${{ tasks.a.output }}'}")
+        .await
+        .unwrap();
+    engine.deploy("{id: outer, tasks: {call: {uses: workflow, with: {id: inner}}}, output: '${{ tasks.call.output.output }}'}").await.unwrap();
+    let run = engine.start(StartRequest::new("outer")).await.unwrap();
+    assert_eq!(run.wait().await.unwrap().status, RunStatus::Failed);
+    let rewind = Command::Rewind { to: "call".to_owned() };
+    for (command, output) in [(Command::Retry, 2), (rewind, 3)] {
+        run.command(command, By::actor("t")).await.unwrap();
+        assert_eq!(run.wait().await.unwrap().output, json!(output));
+    }
+}
+
 #[tokio::test]
 async fn an_approval_needs_its_quorum_and_not_its_author() {
     let source = "

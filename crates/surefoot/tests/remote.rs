@@ -41,6 +41,7 @@ fn ask(worker: &str, capability: &str, slots: u32) -> TakeRequest {
         slots,
         wait: Duration::from_secs(20),
         holding: None,
+        namespaces: None,
     }
 }
 

@@ -11,9 +11,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use surefoot::core::definition::{CatchUp, Overlap};
-use surefoot::core::schedule::{BACKFILL_SLOTS_MAX, Policy, SLOTS_PER_LOOK_MAX, When};
+use surefoot::core::schedule::{
+    BACKFILL_SLOTS_MAX, Policy, SLOTS_PER_LOOK_MAX, When, zones_version,
+};
 use surefoot::core::time::Duration as Length;
-use surefoot::schedules::{NewSchedule, Origin, Position, ScheduleError, ScheduleSpec, Schedules};
+use surefoot::schedules::{
+    CATCH_UP_BURST, CATCH_UP_PER_SECOND, NewSchedule, Origin, Position, ScheduleError,
+    ScheduleSpec, Schedules,
+};
 use surefoot::store::{Expect, ItemWrite, RunFilter, RunRow};
 use surefoot::{Clock, Engine, RunId, StartRequest};
 
@@ -459,6 +464,64 @@ async fn slots_that_find_no_room_to_wait_are_not_lost() {
     assert_eq!(found, multiples(SECOND, BEGIN + 1, BEGIN + count * SECOND));
     let position = schedules.get("x").await.unwrap().position;
     assert_eq!((position.skipped, position.missed), (0, 0));
+}
+
+/// A night in which ten thousand schedules were missed ends in a trickle, not in a flood.
+#[tokio::test]
+async fn missed_slots_are_caught_up_at_a_bounded_rate_and_punctual_ones_at_once() {
+    let (engine, clock) = engine().await;
+    let schedules = Schedules::open(&engine).await.unwrap();
+    let late = CATCH_UP_BURST + 2 * CATCH_UP_PER_SECOND;
+    let new = every("tick", SECOND, policy(CatchUp::All, Overlap::Allow));
+    schedules.put("late", new, Expect::Absent).await.unwrap();
+    let started = |id: &'static str| {
+        let schedules = schedules.clone();
+        async move { schedules.get(id).await.unwrap().position.started }
+    };
+    clock.set(BEGIN + late * SECOND);
+    let again = schedules.look().await.unwrap();
+    assert_eq!(started("late").await, CATCH_UP_BURST, "the newest wait behind the others");
+    assert!(again <= BEGIN + late * SECOND + 10, "{again}");
+    let punctual = every("tick", SECOND, policy(CatchUp::None, Overlap::Allow));
+    schedules.put("punctual", punctual, Expect::Absent).await.unwrap();
+    clock.set(BEGIN + (late + 1) * SECOND);
+    schedules.look().await;
+    assert_eq!(started("punctual").await, 1, "it waits for nobody");
+    assert_eq!(started("late").await, CATCH_UP_BURST + CATCH_UP_PER_SECOND);
+    clock.set(BEGIN + (late + 2) * SECOND);
+    schedules.look().await;
+    assert_eq!(started("late").await, late + 2, "the rest, and the two that came meanwhile");
+}
+
+/// The database of zones is compiled in, so an older program is played by what it would have left.
+#[tokio::test]
+async fn another_database_of_zones_moves_the_next_run_and_says_so() {
+    let (engine, _clock) = engine().await;
+    let schedules = Schedules::open(&engine).await.unwrap();
+    let when =
+        When::Cron { expression: "0 9 * * *".to_owned(), timezone: "Europe/London".to_owned() };
+    let new = NewSchedule { when, ..every("tick", SECOND, Policy::default()) };
+    for id in ["moves", "stays"] {
+        schedules.put(id, new.clone(), Expect::Absent).await.unwrap();
+    }
+    let next = schedules.get("moves").await.unwrap().position.next.unwrap();
+    assert_eq!(schedules.get("moves").await.unwrap().position.zones, zones_version());
+    for (id, before) in [("moves", next - HOUR), ("stays", next)] {
+        let item = engine.store().item("schedule_slots", id).await.unwrap().unwrap();
+        let mut position: Position = serde_json::from_slice(&item.body).unwrap();
+        (position.zones, position.next) = ("1999z".to_owned(), Some(before));
+        let body = serde_json::to_vec(&position).unwrap();
+        let write = ItemWrite::put("schedule_slots", id, Expect::Anything, body);
+        engine.store().write_items(vec![write]).await.unwrap().unwrap();
+    }
+    let opened = Schedules::open(&engine).await.unwrap();
+    let moved = opened.get("moves").await.unwrap().position;
+    assert_eq!((moved.next, &*moved.zones), (Some(next), zones_version()));
+    let told = moved.moved.unwrap();
+    assert_eq!((&*told.zones_before, &*told.zones), ("1999z", zones_version()));
+    assert_eq!((told.next_before, told.next), (Some(next - HOUR), Some(next)));
+    let stays = opened.get("stays").await.unwrap().position;
+    assert_eq!((stays.moved, &*stays.zones), (None, zones_version()));
 }
 
 /// Schedules that come due in one second; fewer where nothing is optimised.

@@ -52,15 +52,16 @@ pub struct Check {
     /// takes.
     #[arg(long, value_name = "DIR")]
     pub save_counterexamples: Option<PathBuf>,
-    /// Writes what shows that something never happens, one file for each proof that has it.
+    /// Writes what shows the proofs, one file each: contradictions, executions, orders and exits.
     #[arg(long, value_name = "DIR")]
     pub save_certificates: Option<PathBuf>,
-    /// Checks such files instead of definitions, with a checker that knows nothing of workflows.
+    /// Checks such files, with a checker that shares no code with the verifier, against the named
+    /// definitions or those below the current directory.
     #[arg(
         long,
         value_name = "FILE",
         num_args = 1..,
-        conflicts_with_all = ["files", "prove", "explain", "against", "graph", "save_counterexamples", "save_certificates"]
+        conflicts_with_all = ["prove", "explain", "against", "graph", "save_counterexamples", "save_certificates"]
     )]
     pub verify_certificate: Vec<PathBuf>,
     /// Draws the definitions as well, with marks on what was refuted.

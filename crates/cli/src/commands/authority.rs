@@ -43,6 +43,16 @@ pub async fn authority(session: &Session) -> Result<Authority> {
     }
 }
 
+/// As [`authority`], for what may be the first thing that a store is asked for: it is made then.
+pub async fn authority_making(session: &Session, large: bool) -> Result<Authority> {
+    match authority(session).await {
+        Err(failure) if failure.code == "SF5010" => {
+            Ok(Authority::Here(session.engine(false, large).await?))
+        }
+        known => known,
+    }
+}
+
 /// What became of a command.
 pub struct Done {
     pub run: RunId,
@@ -170,16 +180,9 @@ pub fn task_named(
     run: &surefoot::core::run::Run,
     path: &str,
 ) -> Result<surefoot::core::run::TaskId> {
-    run.find(path).ok_or_else(|| {
-        let known: Vec<String> = (0..run.state().tasks.len() as u32)
-            .map(|it| run.path(surefoot::core::run::TaskId(it)))
-            .collect();
-        let failure = Failure::new(
-            Exit::NotFound,
-            "SF5035",
-            format!("run {} has no task `{path}`", run.id()),
-        );
-        match nearest(path, known.iter().map(String::as_str)) {
+    inspect::task_named(run, path).map_err(|unknown| {
+        let failure = Failure::new(Exit::NotFound, "SF5035", unknown.to_string());
+        match nearest(path, unknown.known.iter().map(String::as_str)) {
             Some(near) => failure.hint(format!("did you mean `{near}`?")),
             None => failure.hint(format!("See its tasks with `surefoot show {}`.", run.id())),
         }

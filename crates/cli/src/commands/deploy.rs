@@ -7,7 +7,7 @@ use serde_json::json;
 use surefoot::core::check::CheckContext;
 use surefoot_client::wire::Deployed;
 
-use super::authority::{Authority, authority};
+use super::authority::{authority, authority_making};
 use super::token;
 use crate::arguments::Deploy;
 use crate::exit::Exit;
@@ -66,12 +66,10 @@ async fn one(
     if let Some(client) = session.client()? {
         return Ok(client.deploy(workflow, text, arguments.dry_run, arguments.draft).await?);
     }
-    let authority = match authority(session).await {
-        // The first deployment makes the store.
-        Err(failure) if failure.code == "SF5010" && !arguments.dry_run => {
-            Authority::Here(session.engine(false, true).await?)
-        }
-        authority => authority?,
+    // The first deployment makes the store.
+    let authority = match arguments.dry_run {
+        true => authority(session).await?,
+        false => authority_making(session, true).await?,
     };
     let service = token::service(authority).await?;
     let done = service.deploy(workflow, text, arguments.dry_run, arguments.draft).await;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use surefoot_client::wire;
 use surefoot_server::{Problem, Service};
 
-use super::authority::{Authority, authority};
+use super::authority::{Authority, authority, authority_making};
 use crate::arguments::{Token, TokenAction};
 use crate::exit::Exit;
 use crate::failure::{Failure, Result};
@@ -44,7 +44,8 @@ pub fn token(session: &Session, arguments: Token) -> Result<Exit> {
 }
 
 async fn create(session: &Session, asked: wire::NewToken) -> Result<Exit> {
-    let made: wire::MadeToken = match authority(session).await? {
+    // Who may call is often settled before anything was run.
+    let made: wire::MadeToken = match authority_making(session, false).await? {
         Authority::Server(client) => client.post("/v1/tokens", &asked).await?,
         here => {
             let (service, actor) = (service(here).await?, session.settings.actor.clone());

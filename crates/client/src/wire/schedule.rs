@@ -78,7 +78,25 @@ pub struct Schedule {
     pub created_at: String,
     /// When the next run starts; nothing if none does.
     pub next: Option<String>,
+    /// The version of the database of time zones by which that was found.
+    #[serde(default)]
+    pub zones: Option<String>,
+    /// The last time that another version of it moved the next run.
+    #[serde(default)]
+    pub moved: Option<ScheduleMoved>,
     pub statistics: ScheduleStatistics,
+}
+
+/// A new database of time zones placed the next run elsewhere.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ScheduleMoved {
+    /// When that was noticed.
+    pub at: String,
+    pub zones_before: String,
+    pub zones: String,
+    pub next_before: Option<String>,
+    pub next: Option<String>,
 }
 
 /// A run, or the schedule that will start it.

@@ -24,6 +24,12 @@ pub struct HumanTask {
     pub since: String,
     /// When its time-out decides.
     pub due: Option<String>,
+    /// When further people are asked.
+    #[serde(default)]
+    pub escalates_at: Option<String>,
+    /// When that happened last; who had taken the task on before holds up nobody any more.
+    #[serde(default)]
+    pub escalated_at: Option<String>,
     /// Who has taken it on.
     pub claimed_by: Option<String>,
     /// Grows with every claim; the `ETag`.

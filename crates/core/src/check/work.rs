@@ -117,8 +117,14 @@ impl Works<'_> {
     }
 
     fn durations(&mut self, kind: &Spanned<String>, node: &Node) {
-        for (_, key) in DURATIONS.iter().filter(|(it, _)| *it == kind.value) {
-            let Some(value) = node.get(key).filter(|it| !is_dynamic(it)) else { continue };
+        let own = DURATIONS.iter().filter(|(it, _)| *it == kind.value);
+        let own = own.filter_map(|(_, key)| Some((*key, node.get(key)?)));
+        let steps = match node.get("escalate").map(|it| &it.content) {
+            Some(Content::List(steps)) if kind.value == "approval" => &steps[..],
+            _ => &[],
+        };
+        let steps = steps.iter().filter_map(|it| Some(("escalate.after", it.get("after")?)));
+        for (key, value) in own.chain(steps).filter(|(_, it)| !is_dynamic(it)) {
             let Content::String(text) = &value.content else { continue };
             if let Err(error) = text.parse::<Duration>() {
                 let message = format!("`{key}` of `{}`: {error}", kind.value);

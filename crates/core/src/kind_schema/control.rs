@@ -64,6 +64,23 @@ pub fn approval() -> KindSchema {
                 "quorum": {"type": "integer", "minimum": 1, "description": "approvals that are needed; 1 if not given"},
                 "deny_self": {"type": "boolean", "description": "who started the run may not approve it"},
                 "form": {"type": ["object", "boolean"], "description": "a JSON Schema of the data that an approver fills in"},
+                "escalate": {
+                    "type": "array",
+                    "description": "who may decide as well if nobody has in time",
+                    "items": {
+                        "type": "object",
+                        "properties": {
+                            "after": duration("how long nobody has decided"),
+                            "groups": names,
+                            "users": names,
+                        },
+                        "required": ["after"],
+                        "anyOf": [{"required": ["groups"]}, {"required": ["users"]}],
+                        "additionalProperties": false,
+                    },
+                    "minItems": 1,
+                    "maxItems": 10,
+                },
                 "timeout": duration("how long to wait for the decision"),
                 "on_timeout": {"enum": ["reject", "approve", "fail"]},
                 "on_reject": {"enum": ["fail", "continue"], "description": "`continue` completes the task with `approved: false`; `fail` if not given"},

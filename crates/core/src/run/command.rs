@@ -142,7 +142,7 @@ pub enum Refusal {
     NotAvailable { name: String, why: String, available: Vec<String> },
     #[error("{actor} may not decide `{task}`: {why}")]
     Forbidden { actor: String, task: String, why: String },
-    #[error("{what} {pointer}: {message}")]
+    #[error("{what}{}{pointer}: {message}", if pointer.is_empty() { "" } else { " " })]
     Invalid { what: String, pointer: String, message: String },
     #[error("{what} is {actual} and may be at most {limit}")]
     Limit { what: String, actual: usize, limit: usize },

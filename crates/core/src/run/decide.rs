@@ -271,6 +271,9 @@ impl Decider<'_, '_> {
         if let Some(due) = state.due {
             run.index.timers.push(Reverse((due, Timer::Task(task))));
         }
+        if let Some(due) = state.escalates_at() {
+            run.index.timers.push(Reverse((due, Timer::Task(task))));
+        }
         if let Some(due) = run.beat_due(task) {
             run.index.timers.push(Reverse((due, Timer::Beat(task))));
         }
@@ -351,6 +354,7 @@ fn subject(event: &Event) -> Option<TaskId> {
         | Event::Cancelled { task }
         | Event::Consumed { task, .. }
         | Event::Voted { task, .. }
+        | Event::Escalated { task, .. }
         | Event::Undoing { task }
         | Event::Undone { task, .. }
         | Event::Given { task, .. } => Some(*task),

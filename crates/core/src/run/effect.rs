@@ -106,7 +106,8 @@ impl Run {
             Timer::Task(task) => {
                 let state = self.state.task(task);
                 let held = paused && self.is_held_by_pause(task);
-                let is_mine = state.due == Some(due) || state.total_due() == Some(due);
+                let is_mine =
+                    [state.due, state.total_due(), state.escalates_at()].contains(&Some(due));
                 !state.status.is_ended() && state.status != TaskStatus::Pending && is_mine && !held
             }
             Timer::Beat(task) => self.beat_due(task).is_some_and(|it| it <= due),

@@ -223,6 +223,14 @@ pub enum Event {
         task: TaskId,
         vote: Vote,
     },
+    /// Nobody has decided an approval in time: these may from now on, beside those who might before.
+    Escalated {
+        task: TaskId,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        users: Vec<String>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        groups: Vec<String>,
+    },
     Paused,
     /// `stood_still_ms`: how far the timers that stand still during a pause are moved.
     Resumed {
@@ -368,6 +376,30 @@ pub struct Approval {
     pub on_timeout: OnTimeout,
     /// A refusal completes the task instead of failing it.
     pub reject_completes: bool,
+    /// Who is asked as well if nobody has decided until then, the earliest first; what has come is
+    /// taken off.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub escalate: Vec<Escalation>,
+    /// When the last of these came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub escalated_at: Option<Millis>,
+}
+
+impl Approval {
+    /// Whether anybody may decide.
+    pub fn is_open(&self) -> bool {
+        self.users.is_empty() && self.groups.is_empty()
+    }
+}
+
+/// People who are asked later.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Escalation {
+    pub at: Millis,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub users: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -495,6 +527,7 @@ impl Event {
             | Event::Expired { .. }
             | Event::Consumed { .. }
             | Event::Voted { .. }
+            | Event::Escalated { .. }
             | Event::Paused
             | Event::Resumed { .. }
             | Event::CancelAsked { .. }

@@ -157,6 +157,18 @@ impl RunState {
                 more.votes.retain(|it| it.actor != vote.actor);
                 more.votes.push(vote.clone());
             }
+            Event::Escalated { task, users, groups } => {
+                let more = self.tasks[task.0 as usize].more_mut();
+                if let Some(Wait::Approval(approval)) = &mut more.wait {
+                    approval.escalate.drain(..approval.escalate.len().min(1));
+                    approval.escalated_at = Some(at);
+                    // What is for everybody stays so.
+                    if !approval.is_open() {
+                        approval.users.extend(users.iter().cloned());
+                        approval.groups.extend(groups.iter().cloned());
+                    }
+                }
+            }
             Event::Paused => {
                 self.set_status(RunStatus::Paused, at);
                 self.paused_at = Some(at);
@@ -380,7 +392,8 @@ impl RunState {
             let task = &mut self.tasks[id.0 as usize];
             let (attempt, visit, scope) = (task.attempt, task.visit, task.scope);
             // What was undone is to have its effect again, so it must not look like a repeat.
-            let again = redo || task.status == TaskStatus::Compensated;
+            let undone = task.status == TaskStatus::Compensated || self.undoing == Some(*id);
+            let again = redo || undone;
             let redo_count = task.redo() + u32::from(again);
             *task = TaskState::new(scope, at);
             (task.attempt, task.visit) = (attempt, visit);

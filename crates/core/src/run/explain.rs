@@ -173,7 +173,12 @@ impl Run {
                 } else {
                     String::new()
                 };
-                format!("waits for the approval of {who}{count}{limit}")
+                let next = approval.escalate.first().map(|it| {
+                    let who = [&it.users[..], &it.groups[..]].concat();
+                    format!(", {} in {}", who.join(", "), left(it.at, now))
+                });
+                let next = next.unwrap_or_default();
+                format!("waits for the approval of {who}{next}{count}{limit}")
             }
             Some(Wait::Event) => {
                 let on = self.node(task).state.iter().flat_map(|it| &it.on);
@@ -322,6 +327,10 @@ impl Run {
             Event::Voted { task, vote } => {
                 let word = if vote.approve { "approved" } else { "rejected" };
                 ("voted", named(task), format!("{} {word}", vote.actor))
+            }
+            Event::Escalated { task, users, groups } => {
+                let who = [&users[..], &groups[..]].concat();
+                ("escalated", named(task), format!("to {}", who.join(", ")))
             }
             Event::Paused => ("paused", none(), none()),
             Event::Resumed { .. } => ("resumed", none(), none()),

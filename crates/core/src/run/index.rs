@@ -87,6 +87,7 @@ impl Run {
             self.index_scope(&mut index, id);
             let entry = &index.scopes[number];
             if self.is_current(id) {
+                index.steps.extend(scope.failed.map(Step::Settle));
                 match scope.content {
                     ScopeContent::Map { .. } => index.steps.push_back(Step::Fill(id)),
                     ScopeContent::Graph | ScopeContent::Machine { .. } => {}
@@ -124,7 +125,8 @@ impl Run {
             entry.active += u32::from(is_active(state.status));
             index.live += u32::from(self.is_live(task, state.status));
             index.timers.extend(self.beat_due(task).map(|due| Reverse((due, Timer::Beat(task)))));
-            index.timers.extend(state.due.map(|due| Reverse((due, Timer::Task(task)))));
+            let due = state.due.into_iter().chain(state.escalates_at());
+            index.timers.extend(due.map(|due| Reverse((due, Timer::Task(task)))));
             index.timers.extend(
                 state
                     .total_due()

@@ -26,6 +26,7 @@ mod event;
 mod evolve;
 mod explain;
 mod finish;
+mod going_back;
 mod index;
 mod machine;
 mod operate;
@@ -34,6 +35,7 @@ mod payload;
 mod state;
 mod status;
 mod view;
+mod waits;
 mod work;
 
 use std::sync::Arc;
@@ -156,16 +158,14 @@ impl Run {
         path::path(&self.plan, &self.state, task)
     }
 
-    /// Finds a task by its path. A state may be named without its visit.
+    /// Finds a task by its path. States may be named without their visits, which means the last.
     pub fn find(&self, path: &str) -> Option<TaskId> {
-        let bare =
-            |it: &str| it.split_once('#').map_or_else(|| it.to_owned(), |it| it.0.to_owned());
         let tasks = (0..self.state.tasks.len() as u32).rev().map(TaskId);
         let name = path.rsplit(['.', ':']).next().unwrap_or(path);
         let name = name.split(['[', '#']).next().unwrap_or(name);
         tasks.filter(|task| &*self.node(*task).id == name).find(|task| {
             let full = self.path(*task);
-            full == path || bare(&full) == path
+            full == path || path::without_visits(&full) == path
         })
     }
 

@@ -1,7 +1,5 @@
-//! What people do to a run: signals, votes, pause and resume, cancel and kill, retry, rewind,
-//! skip, and results by hand. All are recorded with who did it and why.
-
-use std::collections::BTreeSet;
+//! What people do to a run: signals, votes, pause and resume, cancel and kill, skip, and results by
+//! hand. All are recorded with who did it and why. `retry` and `rewind` are in `going_back`.
 
 use serde_json::{Value, json};
 
@@ -11,11 +9,10 @@ use super::decide::Decider;
 use super::event::*;
 use super::machine::Offer;
 use super::payload::Payload;
-use super::state::ScopeContent;
 use super::status::{RunStatus, TaskStatus};
 use crate::join::SkipCause;
 use crate::limits::SIGNALS_MAX;
-use crate::plan::{CompositeId, WorkPlan};
+use crate::plan::WorkPlan;
 use crate::schema::Schema;
 use crate::task_error::TaskError;
 
@@ -144,9 +141,8 @@ impl Decider<'_, '_> {
         if approval.deny_self && vote.actor == self.run.state.created.actor {
             return forbidden("who started the run may not decide (deny_self)".to_owned());
         }
-        let is_open = approval.users.is_empty() && approval.groups.is_empty();
         let named = approval.users.contains(&vote.actor);
-        if !is_open && !named && !groups.iter().any(|it| approval.groups.contains(it)) {
+        if !approval.is_open() && !named && !groups.iter().any(|it| approval.groups.contains(it)) {
             let who = [&approval.users[..], &approval.groups[..]].concat().join(", ");
             return forbidden(format!("it is for {who}"));
         }
@@ -271,87 +267,6 @@ impl Decider<'_, '_> {
         }
     }
 
-    // Going back.
-
-    pub fn retry(&mut self) -> Result<(), Refusal> {
-        match self.run.state.status {
-            RunStatus::Failed | RunStatus::Cancelled => {}
-            _ => return Err(self.refuse_run("retry", "only a failed or cancelled run is retried")),
-        }
-        if self.run.state.scopes.is_empty() {
-            return Err(self.refuse_run("retry", "it never started; start it again"));
-        }
-        let mut again = Again::default();
-        self.run.collect_failed(ScopeId(0), &mut again);
-        self.go_back(again, false);
-        Ok(())
-    }
-
-    pub fn rewind(&mut self, to: &str) -> Result<(), Refusal> {
-        let status = self.run.state.status;
-        if matches!(status, RunStatus::Pending | RunStatus::Cancelling) {
-            return Err(self.refuse_run("rewind", "wait until it runs or has ended"));
-        }
-        let target = self.find(to)?;
-        let mut again = Again::default();
-        self.run.collect_behind(target, &mut again);
-        let mut scope = self.run.state.task(target).scope;
-        while let Some(owner) = self.run.state.scope(scope).owner {
-            if self.run.is_undo(scope) {
-                return Err(self.refuse_task("rewind", target, "it undoes another task"));
-            }
-            let outer = self.run.state.task(owner).scope;
-            let is_state =
-                matches!(self.run.state.scope(outer).content, ScopeContent::Machine { .. });
-            if is_state && !self.run.is_current_state(owner) {
-                let hint = format!("rewind to the state `{}` instead", self.run.node(owner).id);
-                return Err(self.refuse_task("rewind", target, &hint));
-            }
-            if self.run.state.task(owner).inner != Some(scope) {
-                return Err(self.refuse_task(
-                    "rewind",
-                    target,
-                    "the task around it has run again since",
-                ));
-            }
-            again.scopes.insert(scope);
-            again.owners.insert(owner);
-            self.run.collect_after(owner, &mut again);
-            scope = outer;
-        }
-        if scope != ScopeId(0) {
-            return Err(self.refuse_task("rewind", target, "it belongs to a handler of the run"));
-        }
-        again.scopes.insert(scope);
-        self.stop_all(&again);
-        let machine = self.run.state.task(target).scope;
-        let from = self.run.current_state(machine);
-        self.go_back(again, true);
-        if let Some(from) = from.filter(|it| *it != target) {
-            let from = self.run.local(from);
-            let to = self.run.local(target);
-            self.enter_state(machine, Some(from), to, Some("rewind"), Default::default());
-        }
-        Ok(())
-    }
-
-    /// Whatever runs inside the tasks that go back is asked to end; its results no longer count.
-    fn stop_all(&mut self, again: &Again) {
-        for task in &again.tasks {
-            let inner = self.run.state.task(*task).inner;
-            if let Some(inner) = inner.filter(|it| self.run.is_current(*it)) {
-                self.stop_scope(inner, StopCause::Cancelled);
-            }
-        }
-    }
-
-    fn go_back(&mut self, again: Again, redo: bool) {
-        let tasks = again.tasks.difference(&again.owners).copied().collect();
-        let reopened = again.owners.into_iter().collect();
-        let scopes = again.scopes.into_iter().collect();
-        self.emit_wide(Event::Reset { tasks, reopened, scopes, redo });
-    }
-
     // By hand.
 
     pub fn skip(&mut self, path: &str) -> Result<(), Refusal> {
@@ -391,7 +306,7 @@ impl Decider<'_, '_> {
         }
     }
 
-    fn find(&self, path: &str) -> Result<TaskId, Refusal> {
+    pub fn find(&self, path: &str) -> Result<TaskId, Refusal> {
         self.run.find(path).ok_or_else(|| {
             let names: Vec<String> =
                 self.run.state.children_of_root().map(|it| self.run.path(it)).take(20).collect();
@@ -400,7 +315,7 @@ impl Decider<'_, '_> {
         })
     }
 
-    fn refuse_task(&self, verb: &str, task: TaskId, hint: &str) -> Refusal {
+    pub fn refuse_task(&self, verb: &str, task: TaskId, hint: &str) -> Refusal {
         Refusal::Task {
             verb: verb.to_owned(),
             task: self.run.path(task),
@@ -419,15 +334,6 @@ fn told(vote: &Vote) -> Value {
         "data": vote.data,
         "at": super::view::instant(vote.at),
     })
-}
-
-/// What goes back to the start.
-#[derive(Default)]
-struct Again {
-    tasks: BTreeSet<TaskId>,
-    /// Composites that run again, with what is inside them kept.
-    owners: BTreeSet<TaskId>,
-    scopes: BTreeSet<ScopeId>,
 }
 
 impl Run {
@@ -471,14 +377,6 @@ impl Run {
         names
     }
 
-    /// Returns a task of the main part and everything behind it.
-    pub fn behind(&self, path: &str) -> Option<Vec<TaskId>> {
-        let task = self.find(path).filter(|it| self.state.task(*it).scope == ScopeId(0))?;
-        let mut again = Again::default();
-        self.collect_behind(task, &mut again);
-        Some(again.tasks.into_iter().collect())
-    }
-
     /// Returns the approvals that wait for a decision.
     pub fn open_approvals(&self) -> Vec<TaskId> {
         let tasks = (0..self.state.tasks.len() as u32).map(TaskId);
@@ -489,79 +387,5 @@ impl Run {
                     && matches!(state.wait(), Some(Wait::Approval(_)))
             })
             .collect()
-    }
-
-    /// Collects what a retry runs again: what failed, was cut off or was undone, and all behind.
-    fn collect_failed(&self, scope_id: ScopeId, again: &mut Again) {
-        again.scopes.insert(scope_id);
-        let scope = self.state.scope(scope_id);
-        let is_machine = matches!(scope.content, ScopeContent::Machine { .. });
-        for task in self.state.children(scope_id) {
-            if is_machine && !self.is_current_state(task)
-                || !self.is_worth_retrying(task, is_machine)
-            {
-                continue;
-            }
-            let state = self.state.task(task);
-            match state.inner {
-                Some(inner)
-                    if matches!(state.status, TaskStatus::Failed | TaskStatus::Cancelled) =>
-                {
-                    again.owners.insert(task);
-                    self.collect_failed(inner, again);
-                    self.collect_after(task, again);
-                }
-                _ => self.collect_behind(task, again),
-            }
-        }
-    }
-
-    fn is_worth_retrying(&self, task: TaskId, is_state: bool) -> bool {
-        let state = self.state.task(task);
-        let more = state.more.as_deref();
-        match state.status {
-            TaskStatus::Failed => !more.is_some_and(|it| it.accepted),
-            TaskStatus::Cancelled | TaskStatus::Compensated => true,
-            TaskStatus::Skipped => {
-                let cause = more.and_then(|it| it.cause);
-                matches!(
-                    cause,
-                    Some(SkipCause::UpstreamFailed | SkipCause::Stopped | SkipCause::NoSuccess)
-                )
-            }
-            // The machine failed although the work was done: no guard was true, say.
-            TaskStatus::Completed => is_state,
-            TaskStatus::Pending
-            | TaskStatus::Ready
-            | TaskStatus::Running
-            | TaskStatus::Retrying
-            | TaskStatus::Waiting => true,
-        }
-    }
-
-    /// Collects a task and everything behind it in its graph.
-    fn collect_behind(&self, task: TaskId, again: &mut Again) {
-        let mut left = vec![task];
-        while let Some(task) = left.pop() {
-            if again.tasks.insert(task) {
-                left.extend(self.dependent_tasks(task));
-            }
-        }
-    }
-
-    fn collect_after(&self, task: TaskId, again: &mut Again) {
-        for dependent in self.dependent_tasks(task) {
-            self.collect_behind(dependent, again);
-        }
-    }
-
-    fn dependent_tasks(&self, task: TaskId) -> Vec<TaskId> {
-        let scope = self.state.scope(self.state.task(task).scope);
-        if !matches!(scope.content, ScopeContent::Graph) {
-            return Vec::new();
-        }
-        let composite = CompositeId(scope.composite);
-        let node = self.plan.node(self.plan.child(composite, task.0 - scope.first));
-        node.dependents.iter().map(|it| TaskId(scope.first + it)).collect()
     }
 }

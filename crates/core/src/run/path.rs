@@ -90,9 +90,17 @@ pub fn bare_path(path: &str) -> String {
     bare
 }
 
+/// Returns a path without visits: `review#2[0].check` becomes `review[0].check`.
+pub(super) fn without_visits(path: &str) -> String {
+    let mut parts = path.split('#');
+    let first = parts.next().unwrap_or_default();
+    let rest = parts.map(|it| it.trim_start_matches(|it: char| it.is_ascii_digit()));
+    std::iter::once(first).chain(rest).collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::bare_path;
+    use super::{bare_path, without_visits};
 
     #[test]
     fn a_path_without_items_and_visits_names_the_task() {
@@ -104,6 +112,19 @@ mod tests {
             ("pay:compensate", "pay:compensate"),
         ] {
             assert_eq!(bare_path(path), bare);
+        }
+    }
+
+    #[test]
+    fn a_path_without_visits_keeps_its_items() {
+        for (path, shorter) in [
+            ("pay", "pay"),
+            ("review#2", "review"),
+            ("review#12[1]", "review[1]"),
+            ("group[3].review#2.check#3", "group[3].review.check"),
+            ("review#2:undo", "review:undo"),
+        ] {
+            assert_eq!(without_visits(path), shorter);
         }
     }
 }

@@ -274,6 +274,16 @@ impl TaskState {
         self.more.as_ref()?.wait.as_ref()
     }
 
+    /// Returns when further people are asked to decide, of an approval that waits.
+    pub fn escalates_at(&self) -> Option<Millis> {
+        match self.wait() {
+            Some(Wait::Approval(approval)) if self.status == TaskStatus::Waiting => {
+                approval.escalate.first().map(|it| it.at)
+            }
+            _ => None,
+        }
+    }
+
     pub fn total_due(&self) -> Option<Millis> {
         self.more.as_ref()?.total_due
     }

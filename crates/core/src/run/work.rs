@@ -2,7 +2,6 @@
 
 use std::cmp::Reverse;
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::Run;
@@ -160,76 +159,6 @@ impl Decider<'_, '_> {
         };
         self.logs.push(InlineLog { task: self.run.path(task), attempt: 1, level, text });
         self.complete_task(task, Value::Null);
-        Ok(())
-    }
-
-    fn wait_for_time(&mut self, task: TaskId, with: Value) -> Result<(), TaskError> {
-        let now = self.now();
-        let due = match (with.get("for"), with.get("until")) {
-            (Some(length), None) => now.saturating_add(duration(length)?.0),
-            (None, Some(instant)) => instant_ms(instant)?,
-            _ => {
-                let message = "`wait` needs either `for` (a duration) or `until` (an instant)";
-                return Err(Self::fatal("bad_parameters", message));
-            }
-        };
-        let stands_still = with.get("while_paused").and_then(Value::as_str) == Some("stop");
-        if due <= now {
-            self.complete_task(task, Value::Null);
-            return Ok(());
-        }
-        let wait = Wait::Time { stands_still };
-        self.emit(Event::Waiting { task, wait, due: Some(due), total_due: None });
-        Ok(())
-    }
-
-    fn wait_for_signal(&mut self, task: TaskId, with: Value) -> Result<(), TaskError> {
-        let Some(name) = with.get("name").and_then(Value::as_str).map(str::to_owned) else {
-            return Err(Self::fatal("bad_parameters", "`signal` needs `name`, a string"));
-        };
-        let due = with.get("timeout").map(duration).transpose()?.map(|it| self.now() + it.0);
-        let fail_on_timeout = with.get("on_timeout").and_then(Value::as_str) != Some("continue");
-        let wait = Wait::Signal { name: name.clone(), fail_on_timeout };
-        self.emit(Event::Waiting { task, wait, due, total_due: None });
-        // It may have come early.
-        let early = self.run.state.signals.iter().find(|it| it.name == name).map(|it| it.id);
-        if let Some(id) = early {
-            self.take_signal(task, id);
-        }
-        Ok(())
-    }
-
-    /// Gives a kept signal to the task that waits for it.
-    pub fn take_signal(&mut self, task: TaskId, id: u32) {
-        let Some(signal) = self.run.state.signals.iter().find(|it| it.id == id) else { return };
-        let output = json!({"received": true, "data": *signal.data, "actor": signal.actor});
-        self.emit(Event::Consumed { id, task });
-        self.complete_task(task, output);
-    }
-
-    fn wait_for_approval(&mut self, task: TaskId, with: Value) -> Result<(), TaskError> {
-        let text = |name: &str| with.get(name).and_then(Value::as_str);
-        let names = |name: &str| -> Vec<String> {
-            let list = with.get(name).and_then(Value::as_array);
-            list.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
-        };
-        let due = with.get("timeout").map(duration).transpose()?.map(|it| self.now() + it.0);
-        let approval = Approval {
-            prompt: text("prompt").unwrap_or_default().to_owned(),
-            groups: names("groups"),
-            users: names("users"),
-            quorum: with.get("quorum").and_then(Value::as_u64).unwrap_or(1).clamp(1, 1000) as u32,
-            deny_self: with.get("deny_self").and_then(Value::as_bool).unwrap_or(false),
-            form: with.get("form").cloned(),
-            on_timeout: match text("on_timeout") {
-                Some("reject") => OnTimeout::Reject,
-                Some("approve") => OnTimeout::Approve,
-                _ => OnTimeout::Fail,
-            },
-            reject_completes: text("on_reject") == Some("continue"),
-        };
-        let wait = Wait::Approval(Box::new(approval));
-        self.emit(Event::Waiting { task, wait, due, total_due: None });
         Ok(())
     }
 
@@ -432,6 +361,12 @@ impl Decider<'_, '_> {
         let state = self.run.state.task(task);
         let now = self.now();
         let total_is_up = state.total_due().is_some_and(|it| it <= now);
+        if state.escalates_at().is_some_and(|it| it <= now)
+            && state.due.is_none_or(|it| it > now)
+            && !total_is_up
+        {
+            return self.escalate(task);
+        }
         if state.due.is_none_or(|it| it > now) && !total_is_up {
             return;
         }
@@ -475,32 +410,6 @@ impl Decider<'_, '_> {
         let error = timed_out(what, self.run.node(task));
         self.emit(Event::Expired { task: Some(task), error });
         self.stop_scope(inner, StopCause::Failed);
-    }
-
-    fn wait_is_over(&mut self, task: TaskId) {
-        let state = self.run.state.task(task);
-        if state.is_cancelling() {
-            return self.emit(Event::Cancelled { task });
-        }
-        match state.wait().cloned() {
-            Some(Wait::Time { stands_still: true }) if self.is_paused() => {}
-            Some(Wait::Time { .. }) => self.complete_task(task, Value::Null),
-            Some(Wait::Signal { fail_on_timeout: true, name }) => {
-                let message = format!("signal `{name}` did not come in time");
-                self.attempt_failed(task, Self::fatal("timeout", message));
-            }
-            Some(Wait::Signal { .. }) => {
-                self.complete_task(task, json!({"received": false, "data": null, "actor": null}));
-            }
-            Some(Wait::Approval(approval)) => self.approval_timed_out(task, &approval),
-            Some(Wait::Child { .. }) => {
-                self.emit(Event::Cancelling {
-                    task,
-                    due: self.env.now + super::operate::CLEAN_UP_MS,
-                });
-            }
-            Some(Wait::Event) | None => {}
-        }
     }
 }
 
@@ -547,20 +456,4 @@ fn raised(with: Value) -> TaskError {
     error.retryable = with.get("retryable").and_then(Value::as_bool).unwrap_or(false);
     error.details = with.get("details").cloned().unwrap_or_default();
     error
-}
-
-fn duration(value: &Value) -> Result<Duration, TaskError> {
-    let text = value.as_str().unwrap_or_default();
-    text.parse().map_err(|error: crate::time::InvalidDuration| {
-        TaskError::fatal("bad_parameters", error.to_string())
-    })
-}
-
-fn instant_ms(value: &Value) -> Result<Millis, TaskError> {
-    let text = value.as_str().unwrap_or_default();
-    let instant: Timestamp = text.parse().map_err(|_| {
-        let message = format!("`{text}` is not an instant: write it like 2027-01-01T09:00:00Z");
-        TaskError::fatal("bad_parameters", message)
-    })?;
-    Ok(instant.as_millisecond().max(0) as u64)
 }

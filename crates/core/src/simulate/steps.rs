@@ -118,6 +118,9 @@ impl Teller {
             Event::Voted { task, vote } => {
                 (*task, What::Voted { actor: vote.actor.clone(), approve: vote.approve })
             }
+            Event::Escalated { task, users, groups } => {
+                (*task, What::Escalated { to: [&users[..], &groups[..]].concat() })
+            }
             Event::Undoing { task } => (*task, What::Undoing),
             Event::Undone { task, error: None } => (*task, What::Undone),
             Event::Undone { task, error: Some(error) } => (*task, What::NotUndone(error.clone())),

@@ -1,6 +1,6 @@
 //! What happened in a simulation, step by step, in words that people read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::oracle::{Answer, Turn};
 use super::steps::Teller;
 use crate::join::SkipCause;
-use crate::run::{Record, Run, RunError, RunState, RunStatus, TaskId, TaskStatus};
+use crate::run::{Record, Run, RunError, RunState, RunStatus, TaskId, TaskStatus, bare_path};
 use crate::task_error::TaskError;
 use crate::time::{Duration, Millis};
 
@@ -102,6 +102,9 @@ pub enum What {
         actor: String,
         approve: bool,
     },
+    Escalated {
+        to: Vec<String>,
+    },
     Undoing,
     Undone,
     NotUndone(TaskError),
@@ -142,7 +145,20 @@ pub struct ExpressionError<'a> {
     pub error: &'a TaskError,
 }
 
+impl What {
+    /// Whether it was the turn of the task: it is started, waits, or is entered.
+    pub(super) fn is_reached(&self) -> bool {
+        matches!(self, What::Started | What::Waiting(_) | What::Entered { .. })
+    }
+}
+
 impl Trace {
+    /// The tasks and states whose turn it was, without items and visits.
+    pub(crate) fn reached(&self) -> BTreeSet<String> {
+        let reached = self.steps.iter().filter(|it| it.what.is_reached());
+        reached.map(|it| bare_path(&it.path)).collect()
+    }
+
     /// Tells of a run that somebody else has executed, from its journal.
     pub fn of_journal(run: &Run, records: &[Record]) -> Trace {
         let state = run.state();
@@ -253,6 +269,7 @@ impl fmt::Display for What {
             What::TookSignal => f.write_str("took the signal"),
             What::Voted { actor, approve: true } => write!(f, "approved by {actor}"),
             What::Voted { actor, approve: false } => write!(f, "rejected by {actor}"),
+            What::Escalated { to } => write!(f, "escalated to {}", to.join(", ")),
             What::Undoing => f.write_str("is being undone"),
             What::Undone => f.write_str("compensated"),
             What::NotUndone(error) => write!(f, "was not undone: {}", error.message),

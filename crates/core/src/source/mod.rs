@@ -18,7 +18,7 @@ mod scalar;
 mod yaml;
 
 pub use lines::LineIndex;
-pub use nearest::{nearest, oxford};
+pub use nearest::{Suggestion, nearest, oxford, suggestion};
 pub use node::{Content, Key, Node, Span};
 pub use problem::{Label, Problem, Severity};
 

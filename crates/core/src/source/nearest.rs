@@ -41,6 +41,32 @@ pub fn oxford(names: &[&str], word: &str) -> String {
     }
 }
 
+/// Names that are listed for somebody who named something else.
+const LISTED_MAX: usize = 12;
+
+/// What to say to somebody who named something that is not there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Suggestion {
+    /// Probably this was meant.
+    Near(String),
+    /// There are these, and maybe more.
+    Listed(String),
+    /// There is nothing at all.
+    Nothing,
+}
+
+/// Says which known name may have been meant, or else which there are.
+pub fn suggestion(name: &str, known: &[String]) -> Suggestion {
+    if let Some(near) = nearest(name, known.iter().map(String::as_str)) {
+        return Suggestion::Near(near.to_owned());
+    }
+    let names: Vec<&str> = known.iter().take(LISTED_MAX).map(String::as_str).collect();
+    match names.is_empty() {
+        true => Suggestion::Nothing,
+        false => Suggestion::Listed(oxford(&names, "and")),
+    }
+}
+
 /// Also counts `-` and `_` as one letter.
 fn same_but_for_case(one: &[char], other: &[char]) -> bool {
     let fold = |it: &char| if *it == '-' { '_' } else { it.to_ascii_lowercase() };

@@ -18,6 +18,7 @@
 //! | `watch` | how long each part took |
 
 mod certificate;
+mod certify;
 mod confirm;
 mod effects;
 mod explain;
@@ -29,9 +30,12 @@ mod property;
 mod sample;
 mod subject;
 pub mod upgrade;
+mod wanted;
 mod watch;
 
-pub use certificate::{Certificate, CertificateFile, Invalid, Unreadable};
+pub use certificate::{
+    Certificate, CertificateFile, Contradiction, Evidence, Exits, Invalid, Order, Unreadable,
+};
 pub use explain::{Section, explain};
 pub use finding::{Answer, Finding, Proof, Proofs, Verdict};
 pub use property::Property;
@@ -52,6 +56,8 @@ pub(crate) fn verify(subject: &Subject<'_>) -> Proofs {
     watch.lap("machines", &mut proofs);
     effects::verify(subject, &flow, &mut proofs);
     watch.lap("effects", &mut proofs);
-    proofs.certificates = flow.certificates();
+    if subject.context.certify {
+        proofs.certificates = certify::certificates(subject, &flow, &machines, &proofs);
+    }
     proofs
 }

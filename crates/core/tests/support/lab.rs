@@ -83,6 +83,10 @@ impl Lab {
         self.run.state().status
     }
 
+    pub fn run(&self) -> &Run {
+        &self.run
+    }
+
     /// Does something, and says which statuses changed, one event after the other.
     pub fn make(&mut self, step: &Move) -> Result<Vec<Change>, String> {
         let command = match step {
@@ -215,6 +219,12 @@ impl Lab {
     fn free_slots(&self) -> u32 {
         let busy = self.run.outstanding().iter().filter(|it| takes_slot(it)).count() as u32;
         self.slots.saturating_sub(busy)
+    }
+
+    /// Whether a task has neither ended nor failed.
+    pub fn is_at_its_first_attempt(&self, path: &str) -> bool {
+        let task = self.run.find(path).map(|it| self.run.state().task(it));
+        task.is_some_and(|it| !it.status.is_ended() && it.failures == 0)
     }
 
     /// Helps the run along: whatever it waits for comes, and comes well. Says whether it ends.

@@ -7,6 +7,7 @@ use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use surefoot::By;
+pub(crate) use surefoot::core::ids::namespace;
 pub use surefoot_client::wire::Role;
 
 use crate::api::Access;
@@ -31,14 +32,6 @@ fn name(role: Role) -> &'static str {
         Role::Deployer => "deployer",
         Role::Admin => "admin",
     }
-}
-
-/// The namespace of workflows whose id has no dot.
-const DEFAULT_NAMESPACE: &str = "default";
-
-/// Returns the namespace of a workflow.
-pub(crate) fn namespace(workflow: &str) -> &str {
-    workflow.split_once('.').map_or(DEFAULT_NAMESPACE, |(it, _)| it)
 }
 
 /// Who asks, and what they may.

@@ -103,15 +103,15 @@ fn receiver(
     if is_late != config.late_after_seconds.is_some() {
         return Err("`late` and `late_after_seconds` belong together".to_owned());
     }
-    let types = config.on.iter().map(|it| match it {
-        NotifyOn::Completed => "run.completed",
-        NotifyOn::Failed => "run.failed",
-        NotifyOn::Cancelled => "run.cancelled",
-        NotifyOn::Waiting => "task.waiting",
+    let types = config.on.iter().flat_map(|it| match it {
+        NotifyOn::Completed => &["run.completed"][..],
+        NotifyOn::Failed => &["run.failed"],
+        NotifyOn::Cancelled => &["run.cancelled"],
+        NotifyOn::Waiting => &["task.waiting", "task.escalated"],
         // Told by the clock and not by an event; the pattern keeps the list from meaning all.
-        NotifyOn::Late => "run.late",
+        NotifyOn::Late => &["run.late"],
     });
-    let types: Vec<String> = types.map(str::to_owned).collect();
+    let types: Vec<String> = types.map(|it| (*it).to_owned()).collect();
     if types.is_empty() {
         return Err("`on` is empty: name failed, waiting, late, completed or cancelled".to_owned());
     }

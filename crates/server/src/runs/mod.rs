@@ -93,37 +93,18 @@ pub(crate) fn of_row(row: &RunRow) -> wire::Run {
 /// Writes a run with its data.
 pub(crate) fn of_run(run: &Run) -> wire::Run {
     let state = run.state();
-    let created = &state.created;
-    let (done, total) = state.progress();
     wire::Run {
-        id: state.id.to_string(),
-        workflow: created.workflow.clone(),
-        version: created.version.clone(),
-        definition: created.definition.to_string(),
-        status: state.status.name().to_owned(),
-        key: created.key.clone(),
-        labels: created.labels.clone(),
-        actor: created.actor.clone(),
-        priority: created.priority,
-        parent: created.parent.as_ref().map(|it| it.run.to_string()),
-        created_at: time::text(state.created_at),
-        started_at: state.started_at.map(time::text),
-        ended_at: state.ended_at.map(time::text),
-        summary: state.error.as_ref().map(|it| it.error.message.clone()),
-        done,
-        total,
-        input: Some((**created.input.value()).clone()),
+        input: Some((**state.created.input.value()).clone()),
         output: state.output.as_deref().cloned(),
         error: state.error.as_ref().and_then(|it| serde_json::to_value(it).ok()),
+        ..of_row(&inspect::row(run))
     }
 }
 
 /// Finds a task by its path.
 fn task_named(run: &Run, path: &str) -> Result<TaskId, Problem> {
-    run.find(path).ok_or_else(|| {
-        let tasks = (0..run.state().tasks.len() as u32).map(TaskId);
-        let known: Vec<String> = tasks.map(|it| run.path(it)).collect();
-        let hint = crate::problem::suggestion(path, &known, "tasks");
+    inspect::task_named(run, path).map_err(|unknown| {
+        let hint = crate::problem::suggestion(path, &unknown.known, "tasks");
         Problem::not_found("task", path).hint(hint)
     })
 }

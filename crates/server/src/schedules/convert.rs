@@ -127,6 +127,14 @@ pub(super) fn schedule(schedule: &Schedule) -> wire::Schedule {
         actor: spec.actor.clone(),
         created_at: time::text(spec.created_at),
         next: position.next.filter(|_| !spec.is_paused).map(time::text),
+        zones: Some(position.zones.clone()).filter(|it| !it.is_empty()),
+        moved: position.moved.as_ref().map(|it| wire::ScheduleMoved {
+            at: time::text(it.at),
+            zones_before: it.zones_before.clone(),
+            zones: it.zones.clone(),
+            next_before: it.next_before.map(time::text),
+            next: it.next.map(time::text),
+        }),
         statistics: wire::ScheduleStatistics {
             started: position.started,
             skipped: position.skipped,

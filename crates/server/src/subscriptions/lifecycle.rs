@@ -95,12 +95,13 @@ fn kind(event: &Event) -> Option<&'static str> {
         Event::Waiting { wait: Wait::Signal { .. } | Wait::Approval(_) | Wait::Event, .. } => {
             "task.waiting"
         }
+        Event::Escalated { .. } => "task.escalated",
         _ => return None,
     })
 }
 
 /// Every kind that there is, for who subscribes.
-pub(crate) const KINDS: [&str; 12] = [
+pub(crate) const KINDS: [&str; 13] = [
     "run.started",
     "run.paused",
     "run.resumed",
@@ -113,6 +114,7 @@ pub(crate) const KINDS: [&str; 12] = [
     "task.failed",
     "task.skipped",
     "task.waiting",
+    "task.escalated",
 ];
 
 fn error(event: &Event, run: &Run) -> Option<Value> {

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use serde::{Deserialize, Serialize};
+use surefoot::core::run::Approval;
 use surefoot::core::time::Millis;
 use surefoot::store::{Expect, ItemWrite};
 use surefoot_client::wire::{HumanTask, Reassign};
@@ -23,6 +24,13 @@ pub(super) struct Claim {
     at: Millis,
     /// What was said when it was handed over.
     comment: Option<String>,
+}
+
+impl Claim {
+    /// Whether it keeps others from deciding: not those who were asked because nobody did.
+    pub fn holds(&self, approval: &Approval) -> bool {
+        approval.escalated_at.is_none_or(|it| self.at >= it)
+    }
 }
 
 /// Returns who has taken a task on, and the revision of that.
@@ -46,6 +54,7 @@ pub(super) async fn claim(
     let by = principal.actor.clone();
     if let Some((claim, _)) = &open.claim
         && claim.by != by
+        && claim.holds(&open.approval)
     {
         return Err(taken(&claim.by));
     }
@@ -102,7 +111,11 @@ impl Open {
     /// Refuses a task that somebody else has taken on.
     pub(super) fn must_be_free_for(&self, principal: &Principal) -> Result<(), Problem> {
         match &self.claim {
-            Some((claim, _)) if claim.by != principal.actor && principal.role != Role::Admin => {
+            Some((claim, _))
+                if claim.by != principal.actor
+                    && principal.role != Role::Admin
+                    && claim.holds(&self.approval) =>
+            {
                 Err(taken(&claim.by))
             }
             _ => Ok(()),
@@ -156,4 +169,22 @@ pub(super) async fn forget(service: &Service, id: &str) -> Result<(), Problem> {
     // An expectation of anything always holds.
     let _ = service.store().write_items(vec![write]).await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_claim_from_before_an_escalation_holds_up_nobody() {
+        let claim = Claim { by: "ada".to_owned(), at: 100, comment: None };
+        for (escalated_at, holds) in [(None, true), (Some(100), true), (Some(101), false)] {
+            let approval = json!({"prompt": "", "quorum": 1, "deny_self": false, "on_timeout": "fail", "reject_completes": false, "escalated_at": escalated_at});
+            let approval: Approval =
+                serde_json::from_value(approval).expect("an approval as the journal has it");
+            assert_eq!(claim.holds(&approval), holds, "{escalated_at:?}");
+        }
+    }
 }

@@ -1,15 +1,19 @@
 //! Links that decide one task once: for people who have no token, such as in an e-mail. A link has
 //! 256 random bits, of which only the hash is kept, and it is gone once it was used.
 
-use axum::Json;
-use axum::extract::{Path, State};
+use std::net::SocketAddr;
+
+use axum::extract::{ConnectInfo, Path, State};
 use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use surefoot::core::time::Millis;
 use surefoot::store::{Expect, ItemWrite};
 use surefoot_client::wire;
 
 use super::{decide, find, of_task};
+use crate::audit::Act;
 use crate::auth::{Principal, Role, Token};
 use crate::body::{Json as Body, MaybeJson};
 use crate::problem::Problem;
@@ -80,9 +84,10 @@ pub(super) async fn show(
 pub(super) async fn complete(
     State(service): State<Service>,
     Path(link): Path<String>,
+    from: From,
     MaybeJson(body): MaybeJson<wire::Decision>,
-) -> Result<StatusCode, Problem> {
-    use_up(&service, &link, body, true).await
+) -> Response {
+    answer(&service, &link, body, from, true).await
 }
 
 /// Refuses with a link.
@@ -91,9 +96,36 @@ pub(super) async fn complete(
 pub(super) async fn reject(
     State(service): State<Service>,
     Path(link): Path<String>,
+    from: From,
     MaybeJson(body): MaybeJson<wire::Decision>,
-) -> Result<StatusCode, Problem> {
-    use_up(&service, &link, body, false).await
+) -> Response {
+    answer(&service, &link, body, from, false).await
+}
+
+/// The address that a request came from, if it came through a socket.
+type From = Option<Extension<ConnectInfo<SocketAddr>>>;
+
+/// Uses a link, and keeps that it was used: the audit log names its holder, not the link.
+async fn answer(
+    service: &Service,
+    link: &str,
+    body: wire::Decision,
+    from: From,
+    approve: bool,
+) -> Response {
+    let verb = if approve { "complete" } else { "reject" };
+    let (kept, holder, revision) = match look(service, link).await {
+        Ok(found) => found,
+        Err(problem) => {
+            let from = from.map(|it| it.0.0.ip());
+            let action = format!("POST /v1/links/{{link}}/{verb}");
+            service.audit().note_stranger(from, &action, service.now());
+            return problem.into_response();
+        }
+    };
+    let act = Act::by_link(&holder, verb, &kept.task);
+    let used = use_up(service, link, body, approve, (&kept, &holder, revision)).await;
+    service.audit().keep(act, used.into_response(), service.now()).await
 }
 
 async fn use_up(
@@ -101,16 +133,16 @@ async fn use_up(
     link: &str,
     body: wire::Decision,
     approve: bool,
+    (kept, holder, revision): (&Kept, &Principal, u64),
 ) -> Result<StatusCode, Problem> {
-    let (kept, holder, revision) = look(service, link).await?;
     // Used up first: of two uses at once, one decides.
     let write = ItemWrite::remove(COLLECTION, &hash(link), Expect::Revision(revision));
     if service.store().write_items(vec![write]).await?.is_err() {
         return Err(used());
     }
-    if let Err(problem) = decide(service, &holder, &kept.task, body, approve).await {
+    if let Err(problem) = decide(service, holder, &kept.task, body, approve).await {
         // A form that was filled in wrongly may be sent again.
-        let text = serde_json::to_vec(&kept).map_err(Problem::internal)?;
+        let text = serde_json::to_vec(kept).map_err(Problem::internal)?;
         let back = ItemWrite::put(COLLECTION, &hash(link), Expect::Absent, text);
         let _ = service.store().write_items(vec![back]).await?;
         return Err(problem);

@@ -70,7 +70,10 @@ async fn list(
             }
             let id = format!("{}:{}", run.id(), run.path(task));
             let claim = claim::read(&service, &id).await?;
-            if !mine || claim.as_ref().is_none_or(|(it, _)| it.by == principal.actor) {
+            let is_held = claim
+                .as_ref()
+                .is_some_and(|(it, _)| it.holds(approval) && it.by != principal.actor);
+            if !mine || !is_held {
                 items.push(described(&run, task, approval, claim.as_ref()));
             }
         }
@@ -179,12 +182,11 @@ fn ended(run: &Run, task: TaskId) -> Problem {
 
 fn may_decide(principal: &Principal, run: &Run, approval: &Approval) -> bool {
     let is_self = approval.deny_self && run.state().created.actor == principal.actor;
-    let is_for_all = approval.users.is_empty() && approval.groups.is_empty();
     let in_group = match &principal.groups {
         Some(groups) => groups.iter().any(|it| approval.groups.contains(it)),
         None => true,
     };
-    !is_self && (is_for_all || in_group || approval.users.contains(&principal.actor))
+    !is_self && (approval.is_open() || in_group || approval.users.contains(&principal.actor))
 }
 
 fn of_task(open: &Open) -> HumanTask {
@@ -213,7 +215,9 @@ fn described(
         votes: votes.iter().map(of_vote).collect(),
         since: time::text(state.since),
         due: state.due.map(time::text),
-        claimed_by: claim.map(|(it, _)| it.by.clone()),
+        escalates_at: state.escalates_at().map(time::text),
+        escalated_at: approval.escalated_at.map(time::text),
+        claimed_by: claim.filter(|(it, _)| it.holds(approval)).map(|(it, _)| it.by.clone()),
         revision: claim.map_or(0, |(_, revision)| *revision),
     }
 }

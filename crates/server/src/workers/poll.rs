@@ -40,6 +40,7 @@ pub(super) async fn poll(
     let request = TakeRequest {
         worker: id,
         capabilities: polling.capabilities.clone(),
+        namespaces: principal.namespaces.clone(),
         slots: if polling.drained.is_cancelled() { 0 } else { said.slots },
         wait: Duration::from_secs_f64(said.wait_seconds.min(POLL_SECONDS_MAX as f64)),
         holding: said.holding,

@@ -76,25 +76,16 @@ fn check(said: &RegisterWorker) -> Result<(), Problem> {
         .hint("Capabilities are what tasks `use`: letters, digits, `_`, `-` and `.`."))
 }
 
-/// A worker's token may be bound to capabilities. One that is bound to namespaces cannot be held to
-/// them here, so it is not let in at all.
+/// A worker's token may be bound to capabilities. Namespaces bind it when it polls.
 fn allow(principal: &Principal, said: &RegisterWorker) -> Result<(), Problem> {
-    let forbidden = |detail: String| {
-        let title = "the token does not cover this worker";
-        Problem::new(StatusCode::FORBIDDEN, "SF4061", title).detail(detail)
-    };
-    if principal.namespaces.is_some() {
-        return Err(forbidden(
-            "tasks come from all namespaces, and the token is bound to some".to_owned(),
-        )
-        .hint("Use a token without `namespaces`, bound to `capabilities` instead."));
-    }
     let Some(allowed) = &principal.capabilities else { return Ok(()) };
-    match said.capabilities.iter().find(|it| !allowed.contains(*it)) {
-        Some(other) => Err(forbidden(format!("it is not for the capability `{other}`"))
-            .hint("Offer only what the token is bound to.")),
-        None => Ok(()),
-    }
+    let Some(other) = said.capabilities.iter().find(|it| !allowed.contains(*it)) else {
+        return Ok(());
+    };
+    let title = "the token does not cover this worker";
+    Err(Problem::new(StatusCode::FORBIDDEN, "SF4061", title)
+        .detail(format!("it is not for the capability `{other}`"))
+        .hint("Offer only what the token is bound to."))
 }
 
 /// Removes a worker. What it holds is given to others at once.

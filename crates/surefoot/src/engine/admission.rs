@@ -33,8 +33,15 @@ impl RateKeeper {
 
     fn take(&mut self, now: Millis) -> Option<Slot> {
         let kind = String::new();
-        let request =
-            Request { item: (), kind, priority: 0, fairness: 0, key: None, remote: false };
+        let request = Request {
+            item: (),
+            kind,
+            priority: 0,
+            fairness: 0,
+            key: None,
+            remote: false,
+            namespace: String::new(),
+        };
         self.0.try_take(&request, now)
     }
 }

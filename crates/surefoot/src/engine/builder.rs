@@ -129,6 +129,7 @@ impl EngineBuilder {
     ///     slots: 1,
     ///     wait: std::time::Duration::from_secs(5),
     ///     holding: None,
+    ///     namespaces: None,
     /// };
     /// let taken = engine.take(ask).await.unwrap();
     /// assert_eq!(taken.tasks[0].input["amount"], 7);

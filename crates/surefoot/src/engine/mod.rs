@@ -49,6 +49,7 @@ pub use remote::{
 pub use request::{
     CommandError, ForkRequest, Inbox, RunOutcome, StartError, StartRequest, Statistics, Update,
 };
+pub(crate) use shard::SHARD;
 
 use crate::clock::Clock;
 use crate::config::Config;

@@ -11,6 +11,8 @@ use surefoot_store as store;
 use surefoot_store::{RowChange, RowUpdate, RunRow};
 use tokio_util::sync::CancellationToken;
 
+use crate::inspect;
+
 /// Records between two snapshots, unless the run has more tasks than that: a snapshot is as large
 /// as the run.
 const SNAPSHOT_RECORDS_MIN: u64 = 1000;
@@ -102,32 +104,9 @@ impl Resident {
     /// Returns the first row of a new run.
     pub fn first_row(&mut self, body: Option<surefoot_core::ids::Digest>) -> RowChange {
         let activity = self.activity();
-        let state = self.run.state();
-        self.row = (state.status, activity);
-        let created = &state.created;
-        let (done, total) = state.progress();
-        RowChange::Insert(Box::new(RunRow {
-            id: state.id,
-            shard: super::shard::SHARD,
-            workflow: created.workflow.clone(),
-            version: created.version.clone(),
-            definition: created.definition,
-            key: created.key.clone(),
-            key_body: body,
-            status: state.status.name().to_owned(),
-            activity,
-            created_at: state.created_at,
-            started_at: state.started_at,
-            ended_at: state.ended_at,
-            priority: created.priority,
-            actor: created.actor.clone(),
-            parent: created.parent.as_ref().map(|it| it.run),
-            concurrency_key: created.concurrency_key.clone(),
-            labels: created.labels.clone(),
-            summary: self.summary(),
-            done,
-            total,
-        }))
+        self.row = (self.run.state().status, activity);
+        let row = RunRow { key_body: body, activity, ..inspect::row(&self.run) };
+        RowChange::Insert(Box::new(row))
     }
 
     /// Returns what changes in the row, if its status or its pending cause has changed.
@@ -145,27 +124,10 @@ impl Resident {
             activity,
             started_at: state.started_at,
             ended_at: state.ended_at,
-            summary: self.summary(),
+            summary: inspect::summary(&self.run),
             done,
             total,
         }))
-    }
-
-    /// One line for lists: the error of an ended run, or the first thing that a run waits for.
-    fn summary(&self) -> Option<String> {
-        let state = self.run.state();
-        if let Some(error) = &state.error {
-            let task = error.task.as_ref().map_or_else(String::new, |it| format!("{it}: "));
-            return Some(format!("{task}{}", error.error.message));
-        }
-        if state.status.is_terminal() {
-            return None;
-        }
-        let tasks = (0..state.tasks.len() as u32).map(TaskId);
-        let waiting = tasks
-            .into_iter()
-            .find(|it| state.task(*it).wait().is_some() && !state.task(*it).status.is_ended())?;
-        Some(self.run.path(waiting))
     }
 
     /// Returns a snapshot if the journal has grown enough since the last one.
@@ -190,6 +152,8 @@ pub(super) fn request(want: &Want<'_>, fairness: u64, remote: bool) -> Request<(
         fairness,
         key: want.key.map(|it| (it.to_owned(), limit)),
         remote,
+        // Asked only by workers elsewhere, who are never given a slot at once.
+        namespace: String::new(),
     }
 }
 

@@ -137,7 +137,7 @@ impl Schedules {
         if !is_same_calendar {
             let cursor = schedule.position.cursor.max(now);
             schedule.position.cursor = cursor;
-            schedule.position.next = schedule.rules()?.next_start(cursor);
+            schedule.set_next(schedule.rules()?.next_start(cursor));
         }
         Ok(schedule)
     }

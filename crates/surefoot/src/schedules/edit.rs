@@ -165,7 +165,8 @@ impl Schedules {
                 let position = &mut schedule.position;
                 position.skipped += rules.calendar().count(position.cursor, now);
                 position.cursor = position.cursor.max(now);
-                position.next = rules.next_start(position.cursor);
+                let next = rules.next_start(position.cursor);
+                schedule.set_next(next);
             }
             Ok(())
         })
@@ -237,7 +238,7 @@ impl Schedules {
     }
 
     /// Changes a schedule that the keeper may change at the same time.
-    async fn change(
+    pub(super) async fn change(
         &self,
         id: &str,
         change: impl Fn(&mut Schedule, Millis) -> Result<()>,
@@ -313,7 +314,7 @@ impl Schedules {
             position,
             position_revision: before.map_or(0, |it| it.position_revision),
         };
-        schedule.position.next = schedule.rules()?.next_start(schedule.position.cursor);
+        schedule.set_next(schedule.rules()?.next_start(schedule.position.cursor));
         Ok(schedule)
     }
 }

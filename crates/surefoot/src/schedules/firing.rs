@@ -8,6 +8,7 @@ use surefoot_core::expr::{Budget, Template};
 use surefoot_core::ids::RunId;
 use surefoot_core::plan::TriggerPlan;
 use surefoot_core::run::{By, Command};
+use surefoot_core::schedule::ON_TIME;
 use surefoot_core::time::Millis;
 use surefoot_store::{Expect, ItemWrite};
 
@@ -43,6 +44,10 @@ impl Schedules {
         let look = rules.look(schedule.position.cursor, now);
         let (mut cursor, mut next) = (look.cursor, look.next);
         for slot in look.start {
+            if let Err(later) = self.pace_start(rules.starts_at(slot), now) {
+                (cursor, next) = (slot - 1, Some(later));
+                break;
+            }
             if !self.meet(schedule, slot, rules.starts_at(slot), now).await? {
                 // The end of a run makes room, and has the schedule looked at again.
                 (cursor, next) = (slot - 1, None);
@@ -54,16 +59,25 @@ impl Schedules {
             // The runs have ended meanwhile.
             next = Some(now);
         }
-        let position = &mut schedule.position;
-        position.missed += look.missed;
-        position.cursor = cursor;
-        position.next = next;
+        schedule.position.missed += look.missed;
+        schedule.position.cursor = cursor;
+        schedule.set_next(next);
         let is_over = schedule.is_once() && schedule.position.started > 0;
         let writes = match is_over {
             true => schedule.removal(Expect::Revision(schedule.revision)),
             false => vec![schedule.position_write()],
         };
         Ok(Fired { writes, next, missed: look.missed })
+    }
+
+    /// Starts of slots that were missed have a rate, so that a long night does not end in a flood.
+    /// Answers when this one may start, if that is not now.
+    fn pace_start(&self, due: Millis, now: Millis) -> std::result::Result<(), Millis> {
+        if now.saturating_sub(due) <= ON_TIME.0 {
+            return Ok(());
+        }
+        let mut pace = self.0.pace.lock().expect("nobody panics while holding the lock");
+        pace.take(now)
     }
 
     /// A slot meets the runs that go on. Answers false if there is no room for it to wait.

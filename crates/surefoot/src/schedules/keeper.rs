@@ -1,19 +1,20 @@
 //! Looks at the schedules whose time has come, in batches: however many come due in one second,
 //! memory holds one batch of them.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use surefoot_core::schedule::{When, zones_version};
 use surefoot_core::time::Millis;
 use surefoot_store::{Item, ItemWrite};
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
 use super::firing::Fired;
-use super::record::{POSITIONS, Position, SPECS, ScheduleSpec, decode};
+use super::record::{POSITIONS, Position, SPECS, Schedule, ScheduleSpec, decode};
 use super::{Result, ScheduleError, Schedules};
 use crate::engine::Update;
 
@@ -171,17 +172,27 @@ impl Schedules {
 
     /// Sets the timers of all schedules that are kept.
     pub(super) async fn load(&self) -> Result<()> {
-        let mut active = HashSet::new();
+        let mut active = HashMap::new();
         self.each(SPECS, |item| match decode::<ScheduleSpec>(&item) {
             Ok(spec) if spec.is_paused => {}
-            Ok(_) => {
-                active.insert(item.key);
+            Ok(spec) => {
+                active.insert(item.key, matches!(spec.when, When::Cron { .. }));
             }
             Err(error) => tracing::error!(%error, "a schedule stands still"),
         })
         .await?;
+        let mut moved = Vec::new();
         self.each(POSITIONS, |item| match decode::<Position>(&item) {
-            Ok(position) if active.contains(&item.key) => {
+            Ok(position) if active.contains_key(&item.key) => {
+                let waits_for_its_slot = position.queued.is_empty() && position.next.is_some();
+                let knows_zones = !position.zones.is_empty();
+                if active[&item.key]
+                    && waits_for_its_slot
+                    && knows_zones
+                    && position.zones != zones_version()
+                {
+                    moved.push(item.key.clone());
+                }
                 // A slot that waits for a run finds out whether that has ended.
                 let next = if position.queued.is_empty() { position.next } else { Some(0) };
                 self.timers().set(&item.key, next);
@@ -189,7 +200,14 @@ impl Schedules {
             Ok(_) => {}
             Err(error) => tracing::error!(%error, "a schedule stands still"),
         })
-        .await
+        .await?;
+        for some in moved.chunks(BATCH_MAX) {
+            let changes = some.iter().map(|id| self.change(id, Schedule::follow_zones));
+            for changed in join_all(changes).await {
+                changed?;
+            }
+        }
+        Ok(())
     }
 
     /// Walks over the items of a collection, a page at a time.

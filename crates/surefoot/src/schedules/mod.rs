@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `record` | a schedule as it is kept: what was asked, and where it stands |
 //! | `timers` | which schedule is to be looked at when |
+//! | `pace` | how fast what was missed is caught up |
 //! | `firing` | one look at one schedule: overlap, starts |
 //! | `keeper` | looks at those whose time has come, in batches |
 //! | `edit` | what people ask of a schedule |
@@ -18,6 +19,7 @@ mod deployed;
 mod edit;
 mod firing;
 mod keeper;
+mod pace;
 mod record;
 mod timers;
 
@@ -30,10 +32,12 @@ use surefoot_core::time::Millis;
 use tokio::sync::Notify;
 
 use crate::engine::{Engine, StartError};
+use pace::Pace;
 use timers::Timers;
 
 pub use edit::{Backfill, Backfilled, NewSchedule, Upcoming};
-pub use record::{LastStart, Origin, Position, Schedule, ScheduleSpec};
+pub use pace::{CATCH_UP_BURST, CATCH_UP_PER_SECOND};
+pub use record::{LastStart, Moved, Origin, Position, Schedule, ScheduleSpec};
 
 /// Letters of a schedule's id.
 pub const ID_LEN_MAX: usize = 128;
@@ -47,6 +51,8 @@ struct Inner {
     timers: Mutex<Timers>,
     /// Told when a timer was set, so that the keeper does not sleep past it.
     changed: Notify,
+    /// How fast missed slots are started.
+    pace: Mutex<Pace>,
     /// Slots that were dropped since the schedules were opened.
     missed: AtomicU64,
 }
@@ -91,6 +97,7 @@ impl Schedules {
             engine: engine.clone(),
             timers: Mutex::default(),
             changed: Notify::new(),
+            pace: Mutex::default(),
             missed: AtomicU64::new(0),
         };
         let schedules = Schedules(Arc::new(inner));

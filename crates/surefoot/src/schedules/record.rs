@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use surefoot_core::ids::RunId;
-use surefoot_core::schedule::{self, Policy, When};
+use surefoot_core::schedule::{self, Policy, When, zones_version};
 use surefoot_core::time::Millis;
 use surefoot_store::{Expect, Item, ItemWrite};
 
@@ -75,6 +75,21 @@ pub struct Position {
     pub failed: u64,
     /// Why, of the last of these.
     pub error: Option<String>,
+    /// The version of the database of time zones by which `next` was found.
+    pub zones: String,
+    /// The last time that another version of it moved `next`.
+    pub moved: Option<Moved>,
+}
+
+/// A new database of time zones placed the next slot elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moved {
+    /// When that was noticed.
+    pub at: Millis,
+    pub zones_before: String,
+    pub zones: String,
+    pub next_before: Option<Millis>,
+    pub next: Option<Millis>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,6 +129,32 @@ impl Schedule {
     pub fn rules(&self) -> Result<schedule::Schedule> {
         let calendar = self.spec.when.calendar()?;
         Ok(schedule::Schedule::new(&self.id, calendar, self.spec.policy))
+    }
+
+    /// Sets when it is to be looked at next, as the database of time zones here has it.
+    pub(super) fn set_next(&mut self, next: Option<Millis>) {
+        self.position.next = next;
+        zones_version().clone_into(&mut self.position.zones);
+    }
+
+    /// Finds the next slot anew, which another database of time zones had found, and notes it if
+    /// they differ.
+    pub(super) fn follow_zones(&mut self, now: Millis) -> Result<()> {
+        let next = self.rules()?.next_start(self.position.cursor);
+        let (zones_before, next_before) = (self.position.zones.clone(), self.position.next);
+        self.set_next(next);
+        if next_before != next {
+            let zones = self.position.zones.clone();
+            tracing::warn!(
+                schedule = self.id,
+                zones_before,
+                zones,
+                "a new database of time zones moves the next slot"
+            );
+            let moved = Moved { at: now, zones_before, zones, next_before, next };
+            self.position.moved = Some(moved);
+        }
+        Ok(())
     }
 
     pub(super) fn is_once(&self) -> bool {

@@ -1,20 +1,23 @@
-//! `--save-certificates DIR` and `--verify-certificate FILE`: what shows that something never
-//! happens, for whoever does not trust the verifier.
+//! `--save-certificates DIR` and `--verify-certificate FILE`: what shows the proofs, for whoever
+//! does not trust the verifier.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
-use surefoot::core::verify::CertificateFile;
+use surefoot::core::ids::Digest;
+use surefoot::core::plan::Plan;
+use surefoot::core::verify::{CertificateFile, Invalid};
 
-use crate::arguments::Report;
+use crate::arguments::{Check, Report};
 use crate::exit::Exit;
 use crate::failure::{Failure, Result};
 use crate::input;
-use crate::project::Source;
+use crate::project::{self, Source};
 use crate::session::Session;
 
-/// The file is no certificate, or its steps do not show what it claims.
+/// The file is no certificate, or does not show what it claims.
 const PROVES_NOTHING: &str = "SF5050";
 
 /// Writes `WORKFLOW.CODE.N.json` for each certificate of a definition that is accepted.
@@ -37,38 +40,74 @@ pub fn save(session: &Session, directory: &Path, source: &Source) -> Result<()> 
     Ok(())
 }
 
-/// Checks files, and says of each what it shows. The first that shows nothing is an error.
-pub fn verify(session: &Session, files: &[PathBuf], report: Report) -> Result<Exit> {
+/// Checks files against the definitions that they are about, and says of each what it shows. The
+/// first that shows nothing is an error.
+pub fn verify(session: &Session, arguments: &Check, report: Report) -> Result<Exit> {
+    let plans = plans(session, arguments)?;
     let mut lines = String::new();
     let mut values: Vec<Value> = Vec::new();
-    for path in files {
-        let shown = path.display();
+    for path in &arguments.verify_certificate {
         let useless = |reason: &str| {
-            let message = format!("`{shown}` proves nothing: {reason}");
+            let message = format!("`{}` proves nothing: {reason}", path.display());
             Failure::new(Exit::Rejected, PROVES_NOTHING, message)
-                .hint("Write it anew: `surefoot check --save-certificates DIR`.")
         };
+        let again = "Write it anew: `surefoot check --save-certificates DIR`.";
         let read = CertificateFile::read(&input::read(path)?);
-        let file = read.map_err(|error| useless(&error.to_string()))?;
-        let certificate = &file.certificate;
-        certificate.check().map_err(|error| useless(&error.to_string()))?;
-        let (code, workflow) = (certificate.property.code(), &file.workflow);
-        let (clauses, steps) = (certificate.clauses.len(), certificate.steps.len());
-        let about = match &*certificate.subject {
-            "" => format!("`{workflow}`"),
-            subject => format!("`{subject}` of `{workflow}`"),
-        };
-        lines.push_str(&format!(
-            "{shown}: valid, {code} of {about}: {clauses} clauses contradict each other, shown in {steps} steps\n"
-        ));
-        values.push(json!({
-            "file": path, "workflow": workflow, "definition": file.definition, "code": code,
-            "subject": certificate.subject, "clauses": clauses, "steps": steps,
-        }));
+        let file = read.map_err(|error| useless(&error.to_string()).hint(again))?;
+        let plan = plans.get(&(file.workflow.clone(), file.definition));
+        file.check(plan).map_err(|error| match error {
+            Invalid::NoDefinition => useless(&format!(
+                "no definition here is `{}` with the hash {}",
+                file.workflow, file.definition
+            ))
+            .hint("Name the file of the definition that it was made for, before --verify-certificate."),
+            error => useless(&error.to_string()).hint(again),
+        })?;
+        lines.push_str(&line(path, &file));
+        values.push(value(path, &file));
     }
     match report {
         Report::Json => session.output.value(&json!({ "valid": values }), "")?,
         Report::Human | Report::Sarif | Report::Github => session.output.text(&lines)?,
     }
     Ok(Exit::Ok)
+}
+
+/// The plans of the named definitions, or of all below here.
+fn plans(session: &Session, arguments: &Check) -> Result<HashMap<(String, Digest), Arc<Plan>>> {
+    let context = super::context(session, arguments);
+    let files = match &arguments.files[..] {
+        [] => project::find(Path::new("."))?,
+        named => named.to_vec(),
+    };
+    let mut plans = HashMap::new();
+    for file in &files {
+        let read = Source::read(file, &context);
+        // One that was only found need not be readable.
+        let source = if arguments.files.is_empty() { read.ok() } else { Some(read?) };
+        let documents = source.into_iter().flat_map(|it| it.documents);
+        for plan in documents.filter_map(|it| it.plan) {
+            plans.insert((plan.workflow.clone(), plan.hash), plan);
+        }
+    }
+    Ok(plans)
+}
+
+fn line(path: &Path, file: &CertificateFile) -> String {
+    let CertificateFile { workflow, certificate, .. } = file;
+    let about = match &*certificate.subject {
+        "" => format!("`{workflow}`"),
+        subject => format!("`{subject}` of `{workflow}`"),
+    };
+    let (code, shown) = (certificate.property.code(), certificate.evidence.describe());
+    format!("{}: valid, {code} of {about}: {shown}\n", path.display())
+}
+
+fn value(path: &Path, file: &CertificateFile) -> Value {
+    let CertificateFile { workflow, definition, certificate, .. } = file;
+    json!({
+        "file": path, "workflow": workflow, "definition": definition,
+        "code": certificate.property.code(), "subject": certificate.subject,
+        "evidence": certificate.evidence.describe(),
+    })
 }

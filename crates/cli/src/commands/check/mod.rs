@@ -43,7 +43,7 @@ static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
 pub fn check(session: &Session, arguments: &Check) -> Result<Exit> {
     let report = report(session, arguments)?;
     if !arguments.verify_certificate.is_empty() {
-        return certificates::verify(session, &arguments.verify_certificate, report);
+        return certificates::verify(session, arguments, report);
     }
     let files = if arguments.files.is_empty() { found()? } else { arguments.files.clone() };
     let context = context(session, arguments);

@@ -147,6 +147,8 @@ fn show(session: &Session, schedule: &Value) -> Result<()> {
         ("workflow", text(&schedule["workflow"])),
         ("when", when(schedule)),
         ("next", next_of(session, schedule)),
+        ("zones", text(&schedule["zones"])),
+        ("moved", moved(&schedule["moved"])),
         ("catch up", text(&schedule["catch_up"])),
         ("overlap", text(&schedule["overlap"])),
         ("slots", counts),
@@ -189,6 +191,22 @@ fn when(schedule: &Value) -> String {
         (_, Some(every), _) => format!("every {every}"),
         (.., at) => format!("at {}", at.unwrap_or_default()),
     }
+}
+
+/// Tells that a new database of time zones moved the next run.
+fn moved(moved: &Value) -> String {
+    if moved.is_null() {
+        return String::new();
+    }
+    let next = |name: &str| moved[name].as_str().unwrap_or("never").to_owned();
+    format!(
+        "from {} to {} by zones {} after {}, noticed at {}",
+        next("next_before"),
+        next("next"),
+        text(&moved["zones"]),
+        text(&moved["zones_before"]),
+        text(&moved["at"])
+    )
 }
 
 fn next_of(session: &Session, schedule: &Value) -> String {

@@ -70,12 +70,14 @@ pub(super) fn verify(subject: &Subject<'_>, flow: &Flow, proofs: &mut Proofs) {
     let hooks = Hooks {
         may_both_run: &|one, other| {
             let facts = [Fact::Runs(one), Fact::Runs(other)];
-            exactly(circuit.ask(facts), [one, other])
+            exactly(circuit.ask(Property::Races, facts), [one, other])
         },
-        may_fail_after: &|done, fails| circuit.ask([Fact::Completes(done), Fact::Fatal(fails)]),
+        may_fail_after: &|done, fails| {
+            circuit.ask(Property::Saga, [Fact::Completes(done), Fact::Fatal(fails)])
+        },
         may_miss: &|done, missing| {
             let facts = [Fact::Completes(done), Fact::NotCompleted(missing)];
-            exactly(circuit.ask(facts), [done, missing])
+            exactly(circuit.ask(Property::Compensation, facts), [done, missing])
         },
         both_running: &|one, other| {
             let (first, second) = (subject.name(one), subject.name(other));
@@ -120,7 +122,7 @@ impl<'a> Asked<'a> {
     }
 
     /// States are not in the circuit: nothing is ruled out for them.
-    fn ask(&self, facts: [Fact; 2]) -> Answer<()> {
+    fn ask(&self, property: Property, facts: [Fact; 2]) -> Answer<()> {
         let is_state = |it: &Fact| self.subject.plan.node(it.node()).state.is_some();
         if self.is_plain || facts.iter().any(is_state) {
             return Answer::Yes(());
@@ -129,6 +131,8 @@ impl<'a> Asked<'a> {
             return Answer::Unknown("the definition raises too many questions".to_owned());
         };
         self.left.set(left);
+        let [one, other] = facts.map(|it| self.subject.name(it.node()));
+        self.flow.ask_about(property, &format!("{one} | {other}"));
         match self.flow.can(&facts) {
             Answer::Yes(_) => Answer::Yes(()),
             Answer::No => Answer::No,

@@ -59,6 +59,10 @@ fn approval(subject: &Subject<'_>, id: NodeId, with: &With<'_>, proofs: &mut Pro
 /// Finds approvals for which those who may decide are not enough.
 fn too_few(subject: &Subject<'_>, id: NodeId, with: &With<'_>) -> Option<Finding> {
     let users = with.texts("users").filter(|it| !it.is_empty())?;
+    // Whoever it escalates to may decide as well.
+    if with.get("escalate").is_some() {
+        return None;
+    }
     let groups =
         with.get("groups").is_some() && with.texts("groups").is_none_or(|it| !it.is_empty());
     if groups {

@@ -153,7 +153,7 @@ impl Conditions {
                 (None, Some(format!("more than {CELLS_MAX} cases are to be told apart")))
             }
             Ok(table) => {
-                let reason = table.unknown.first().map(|it| it.to_string());
+                let reason = table.unknown.first().map(|it| self.names.shown(&it.to_string()));
                 (Some(table), reason)
             }
             Err(exceeded) => (None, Some(exceeded.to_string())),
@@ -295,19 +295,19 @@ impl Conditions {
         let may_be_null = meaning.is_none_or(|it| it.may_be_null);
         match data {
             Data::Status(id) => {
+                // Nothing for any other status: the task was skipped.
                 let lit = |content: &Content| match content {
                     Content::Value(Json::String(status)) => match status.as_str() {
-                        "completed" => of(id).completes,
-                        "failed" => of(id).fails,
-                        _ => Lit::TRUE,
+                        "completed" => Some(of(id).completes),
+                        "failed" => Some(of(id).fails),
+                        _ => None,
                     },
-                    _ => Lit::FALSE,
+                    _ => Some(Lit::FALSE),
                 };
-                let known: Vec<Lit> = partition.regions.iter().map(|it| lit(&it.content)).collect();
-                let others: Vec<Lit> =
-                    known.iter().filter(|it| **it != Lit::TRUE).map(|it| !*it).collect();
-                let skipped = circuit.and(others);
-                known.into_iter().map(|it| if it == Lit::TRUE { skipped } else { it }).collect()
+                let known: Vec<Option<Lit>> =
+                    partition.regions.iter().map(|it| lit(&it.content)).collect();
+                let skipped = circuit.and(known.iter().flatten().map(|it| !*it));
+                known.into_iter().map(|it| it.unwrap_or(skipped)).collect()
             }
             Data::Output(id) => {
                 nullable(&partition.regions, may_be_null, of(id).completes, circuit)

@@ -248,7 +248,7 @@ impl Near {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verify::{Certificate, Property};
+    use crate::verify::Contradiction;
 
     #[track_caller]
     fn check(circuit: &Circuit, all: &[Lit], expected: bool) {
@@ -256,9 +256,8 @@ mod tests {
         assert_eq!(near.excludes(circuit, all), expected, "{all:?}");
         if expected {
             let Shown { clauses, steps } = near.shown(circuit, all);
-            let (property, subject) = (Property::Assigned, String::new());
-            let certificate = Certificate { property, subject, clauses, steps };
-            assert_eq!(certificate.check(), Ok(()), "{certificate:?}");
+            let claim = Contradiction { clauses, steps };
+            assert_eq!(claim.check(), Ok(()), "{claim:?}");
         }
     }
 

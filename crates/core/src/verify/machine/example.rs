@@ -13,6 +13,7 @@ use crate::task_error::TaskError;
 use crate::verify::Subject;
 use crate::verify::confirm::illustrate;
 use crate::verify::finding::{Finding, Proofs};
+use crate::verify::property::Property;
 
 /// Adds the execution to a finding, if it can be replayed.
 pub(super) fn with_example(
@@ -23,9 +24,20 @@ pub(super) fn with_example(
     expected: Expected,
     proofs: &Proofs,
 ) -> Finding {
-    let property = finding.property;
+    let example = execution(subject, machine, shown, finding.property, expected);
+    illustrate(subject, finding, example, proofs)
+}
+
+/// Writes a way as an execution, to be replayed.
+pub(super) fn execution(
+    subject: &Subject<'_>,
+    machine: &Analysis<'_>,
+    shown: &Shown,
+    property: Property,
+    expected: Expected,
+) -> Counterexample {
     let example = Counterexample::new(subject.plan, property.code(), property.title(), expected);
-    illustrate(subject, finding, script(subject, machine, example, shown), proofs)
+    script(subject, machine, example, shown)
 }
 
 fn script(

@@ -10,7 +10,7 @@
 //! | `model` | which transitions there are, and which are closed |
 //! | `interface` | how work and composites can end |
 //! | `values`, `condition`, `invariant` | what variables can be in each state |
-//! | `samples`, `outputs`, `search` | what certainly happens, with a shortest way there |
+//! | `outputs`, `search` | what certainly happens, with a shortest way there |
 //! | `domains`, `guards`, `choices` | what guards decide together, and whether one is true |
 //! | `ways`, `loops`, `waits` | what is never entered, never left, or never ends |
 //! | `reads`, `assigned` | which outputs may be missing |
@@ -30,17 +30,20 @@ mod loops;
 mod model;
 mod outputs;
 mod reads;
-mod samples;
 mod search;
 mod values;
 mod waits;
 mod ways;
 
+pub(super) use condition::literal;
 pub(crate) use interface::{Abilities, Interface};
 
 use super::Subject;
+use super::certificate::Exits;
 use super::finding::Proofs;
+use super::property::Property;
 use crate::plan::{CompositeId, NodeId, WorkPlan};
+use crate::simulate::{Counterexample, Expected, replay};
 use invariant::Invariant;
 use model::{Model, Way};
 use search::Search;
@@ -139,6 +142,27 @@ impl<'a> Machines<'a> {
         }
     }
 
+    /// The transitions that lead from each state of a machine to an end.
+    pub fn exits(&self, machine: CompositeId) -> Option<Exits> {
+        ways::exits(self.analyses[machine.0 as usize].as_ref()?)
+    }
+
+    /// An execution that enters a state, if one was found that replays.
+    pub fn execution(
+        &self,
+        subject: &Subject<'a>,
+        state: NodeId,
+        expected: Expected,
+    ) -> Option<Counterexample> {
+        let composite = subject.plan.node(state).composite;
+        let machine = self.analyses[composite.0 as usize].as_ref()?;
+        let at = state.0 - subject.plan.composite(composite).first;
+        let shown = machine.search.way_to(at)?;
+        let example =
+            example::execution(subject, machine, &shown, Property::Reachability, expected);
+        replay(subject.plan, &example).is_ok().then_some(example)
+    }
+
     /// How a composite can end.
     #[allow(dead_code, reason = "for the other parts of the verifier")]
     pub fn interface(&self, id: CompositeId) -> &Interface {
@@ -162,7 +186,7 @@ impl Analysis<'_> {
 /// Asks everything that is asked of machines.
 pub(super) fn verify(subject: &Subject<'_>, machines: &Machines<'_>, proofs: &mut Proofs) {
     for machine in machines.analyses.iter().flatten() {
-        ways::unreachable(subject, machine, proofs);
+        ways::reachability(subject, machine, proofs);
         ways::traps(subject, machine, proofs);
         loops::hot(subject, machine, proofs);
         loops::termination(subject, machine, proofs);

@@ -1,19 +1,23 @@
 //! Which states can be entered, which can be left, and from which an end can be reached, now that
 //! some ways are known to be closed.
 
+use std::collections::{BTreeMap, VecDeque};
+
 use super::example::with_example;
 use super::model::{Cause, Closed, Model, Rest, Way};
+use crate::definition::Work;
 use crate::simulate::Expected;
 use crate::source::{Problem, oxford};
 use crate::verify::Subject;
+use crate::verify::certificate::Exits;
 use crate::verify::finding::{Finding, Proofs};
 use crate::verify::property::Property;
 
 use super::{Analysis, NAMES_MAX};
 
-/// Reports states that no way leads to once closed ways are left out. Those that none leads to at
-/// all were reported before there was a plan.
-pub(super) fn unreachable(subject: &Subject<'_>, machine: &Analysis<'_>, proofs: &mut Proofs) {
+/// Says which states can be entered, and reports those that no way leads to once closed ways are
+/// left out. Those that none leads to at all were reported before there was a plan.
+pub(super) fn reachability(subject: &Subject<'_>, machine: &Analysis<'_>, proofs: &mut Proofs) {
     let model = &machine.model;
     let targets = |state: u32| {
         let lists = model.lists_of(state).iter().flat_map(|it| model.ways_of(it));
@@ -21,7 +25,11 @@ pub(super) fn unreachable(subject: &Subject<'_>, machine: &Analysis<'_>, proofs:
     };
     let connected = model.spread([model.initial], targets);
     for (at, entry) in model.states.iter().enumerate() {
-        if machine.is_reached(at as u32) || !connected[at] {
+        if !connected[at] {
+            continue;
+        }
+        if machine.is_reached(at as u32) {
+            reachable(subject, machine, at as u32, proofs);
             continue;
         }
         let id = &entry.source.task.id;
@@ -38,6 +46,23 @@ pub(super) fn unreachable(subject: &Subject<'_>, machine: &Analysis<'_>, proofs:
             .fold(problem, |it, way| it.related(way.source.to.span, why_closed(machine, way)));
         proofs.refute(subject.name(entry.id), Finding::at(Property::Reachability, problem));
     }
+}
+
+/// Notes what is known of a state that nothing closes off.
+fn reachable(subject: &Subject<'_>, machine: &Analysis<'_>, state: u32, proofs: &mut Proofs) {
+    let property = Property::Reachability;
+    let model = &machine.model;
+    let name = subject.name(model.states[state as usize].id);
+    if machine.search.way_to(state).is_none() {
+        return proofs.leave_open(
+            property,
+            name,
+            "no way into it was found, and none is ruled out",
+        );
+    }
+    let owner = subject.plan.composite(model.composite).owner;
+    let assuming = owner.map(|it| format!("`{}` can run with that input", subject.name(it)));
+    proofs.prove_assuming(property, name, assuming.into_iter().collect(), None);
 }
 
 /// Says why a way is not taken, for the place where it stands.
@@ -73,6 +98,37 @@ pub(super) fn ending(model: &Model<'_>) -> Vec<bool> {
     };
     let ends = (0..model.states.len() as u32).filter(|it| is_end(*it));
     model.spread(ends, |it| before[it as usize].clone())
+}
+
+/// From each state that is entered, a transition towards an end. Nothing where a state ends in a
+/// way that its definition does not show.
+pub(super) fn exits(machine: &Analysis<'_>) -> Option<Exits> {
+    let model = &machine.model;
+    let is_reached = |it: &u32| machine.is_reached(*it);
+    let states = 0..model.states.len() as u32;
+    let name = |it: u32| model.name(it).to_owned();
+    let is_end = |it: &u32| {
+        let entry = &model.states[*it as usize];
+        let always_fails =
+            matches!(&entry.source.task.work, Work::Uses { kind, .. } if kind.value == "fail");
+        entry.rest == Rest::Final || always_fails && !is_always_caught(model, *it)
+    };
+    let ends: Vec<u32> = states.clone().filter(is_reached).filter(is_end).collect();
+    let mut next: BTreeMap<String, String> = BTreeMap::new();
+    let mut is_done: Vec<bool> = states.clone().map(|it| ends.contains(&it)).collect();
+    let mut todo = VecDeque::from(ends.clone());
+    while let Some(to) = todo.pop_front() {
+        let into = |it: &&Way<'_>| it.to == to && it.closed.is_none() && is_reached(&it.from);
+        for way in model.ways.iter().filter(into) {
+            if !std::mem::replace(&mut is_done[way.from as usize], true) {
+                next.insert(name(way.from), name(to));
+                todo.push_back(way.from);
+            }
+        }
+    }
+    let never = states.clone().filter(|it| !is_reached(it)).map(name).collect();
+    let is_whole = states.filter(is_reached).all(|it| is_done[it as usize]);
+    is_whole.then(|| Exits { next, ends: ends.into_iter().map(name).collect(), never })
 }
 
 /// Whether some transition is certainly taken when the work of a state fails.

@@ -13,6 +13,7 @@
 mod lease;
 mod takers;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -65,6 +66,9 @@ pub struct TakeRequest {
     pub worker: String,
     /// The kinds of tasks that it can execute.
     pub capabilities: Vec<String>,
+    /// The namespaces whose tasks it may have; all, if nothing is said. A namespace is what stands
+    /// before the first dot of a workflow's id.
+    pub namespaces: Option<BTreeSet<String>>,
     /// How many it wants. With none, it is only heard of.
     pub slots: u32,
     /// How long it waits for the first. A worker that holds leases is answered within a heartbeat.

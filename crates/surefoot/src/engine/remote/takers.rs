@@ -15,6 +15,8 @@ use super::Taken;
 pub(crate) struct Taker {
     pub worker: Arc<str>,
     pub capabilities: Arc<[String]>,
+    /// All, if none is named.
+    pub namespaces: Option<BTreeSet<String>>,
     pub slots: u32,
     pub until: Instant,
     pub reply: oneshot::Sender<Taken>,
@@ -25,6 +27,10 @@ pub(crate) struct Taker {
 impl Taker {
     fn wants_more(&self) -> bool {
         self.given.len() < self.slots as usize
+    }
+
+    fn may_have(&self, namespace: &str) -> bool {
+        self.namespaces.as_ref().is_none_or(|it| it.contains(namespace))
     }
 }
 
@@ -82,22 +88,24 @@ impl Takers {
         Some(taker)
     }
 
-    /// Whether anybody who is still there asks for this kind.
-    pub fn serves(&self, kind: &str) -> bool {
-        self.first(kind).is_some()
+    /// Whether anybody who is still there asks for this kind from this namespace.
+    pub fn serves(&self, kind: &str, namespace: &str) -> bool {
+        self.first(kind, namespace).is_some()
     }
 
-    fn first(&self, kind: &str) -> Option<u64> {
+    fn first(&self, kind: &str, namespace: &str) -> Option<u64> {
         let places = self.by_capability.get(kind)?;
         let is_open = |place: &&u64| {
-            self.waiting.get(place).is_some_and(|it| it.wants_more() && !it.reply.is_closed())
+            self.waiting.get(place).is_some_and(|it| {
+                it.wants_more() && it.may_have(namespace) && !it.reply.is_closed()
+            })
         };
         places.iter().find(is_open).copied()
     }
 
     /// Takes the ask whose turn it is; give it back with [`Takers::push`] or answer it.
-    pub fn pop(&mut self, kind: &str) -> Option<Taker> {
-        let place = self.first(kind)?;
+    pub fn pop(&mut self, kind: &str, namespace: &str) -> Option<Taker> {
+        let place = self.first(kind, namespace)?;
         self.remove(place)
     }
 

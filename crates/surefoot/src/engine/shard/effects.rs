@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use surefoot_core::ids::RunId;
+use surefoot_core::ids::{RunId, namespace};
 use surefoot_core::limits::SUB_RUN_DEPTH_MAX;
 use surefoot_core::queue::{Limit, Request};
 use surefoot_core::run::{By, Command, Effect, Parent, TaskId, TaskStatus};
@@ -53,6 +53,7 @@ impl Shard {
             fairness: fairness(&resident.run),
             key: key.map(|it| (it, limit)),
             remote: self.shared.is_remote(kind),
+            namespace: namespace(&state.created.workflow).to_owned(),
         };
         let place = self.queue.push(request, state.task(task).since);
         resident.queued.insert(task, place);
@@ -194,9 +195,10 @@ impl Shard {
             priority: Some(created.priority),
             actor: created.actor.clone(),
         };
-        // A lost attempt finds the sub-run that it started; a failed one gets another.
-        let failures = run.state().task(task).failures;
-        let child = RunId::child(id, &run.path(task), failures);
+        // A lost attempt finds the sub-run that it started; one after a failure, a retry or a rewind
+        // gets another: what they reset is not counted, attempts are.
+        let not_lost = attempt.saturating_sub(1 + run.state().task(task).lost());
+        let child = RunId::child(id, &run.path(task), not_lost);
         let parent = Parent { run: id, task, attempt, depth, awaited };
         let (shared, messages) = (self.shared.clone(), self.messages.clone());
         self.beside += 1;

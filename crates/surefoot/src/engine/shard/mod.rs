@@ -43,7 +43,7 @@ const MESSAGES_PER_TURN: usize = 512;
 /// Records that one batch holds.
 const BATCH_MAX: usize = 2048;
 /// The only shard of an embedded store.
-pub(super) const SHARD: ShardNumber = 0;
+pub(crate) const SHARD: ShardNumber = 0;
 /// The loop looks around at least this often, so that a clock that was moved is noticed.
 const SLEEP_MAX: Duration = Duration::from_secs(1);
 

@@ -58,8 +58,15 @@ impl Shard {
         };
         let longest = if holds { config.heartbeat() } else { WAIT_MAX };
         let until = now + request.wait.min(longest);
-        let taker =
-            Taker { worker, capabilities, slots: request.slots, until, reply, given: Vec::new() };
+        let taker = Taker {
+            worker,
+            capabilities,
+            namespaces: request.namespaces,
+            slots: request.slots,
+            until,
+            reply,
+            given: Vec::new(),
+        };
         if request.slots == 0 || !self.dispatches() {
             self.answer_taker(taker);
         } else {
@@ -125,7 +132,9 @@ impl Shard {
     fn give_one(&mut self) -> bool {
         let now = self.now();
         let takers = &self.remote.takers;
-        let Some((request, slot)) = self.queue.pop_remote(now, |kind| takers.serves(kind)) else {
+        let Some((request, slot)) =
+            self.queue.pop_remote(now, |kind, from| takers.serves(kind, from))
+        else {
             return false;
         };
         let (run, task) = request.item;
@@ -134,7 +143,7 @@ impl Shard {
             return true;
         };
         resident.queued.remove(&task);
-        let Some(mut taker) = self.remote.takers.pop(&request.kind) else {
+        let Some(mut taker) = self.remote.takers.pop(&request.kind, &request.namespace) else {
             // The only one who asked has gone this very moment.
             self.queue.release(slot);
             self.enqueue(run, task);

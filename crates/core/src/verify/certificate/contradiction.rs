@@ -1,109 +1,35 @@
-//! Proofs that can be checked by somebody who does not trust the verifier.
+//! Clauses that cannot all be true, and the steps that show it.
 //!
-//! That something never happens is shown by clauses that cannot all be true, and by the steps of
-//! the solver that found this out. A step is a further clause that follows from those before it by
-//! unit propagation alone ("reverse unit propagation", Goldberg and Novikov, DATE 2003); the last
-//! one is empty. [`Certificate::check`] propagates and does nothing else: it shares no code with the
-//! solver or with what made the clauses.
+//! A step is a further clause that follows from those before it by unit propagation alone ("reverse
+//! unit propagation", Goldberg and Novikov, DATE 2003); the last one is empty. The check propagates
+//! and does nothing else: it shares no code with the solver or with what made the clauses.
 
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::property::Property;
-use crate::ids::Digest;
-use crate::plan::Plan;
+use super::Invalid;
 
-/// The format of the files that this version writes and reads.
-pub const CERTIFICATE_FORMAT: u16 = 1;
-
-/// A claim that some clauses contradict each other, with the steps that show it. Literals are
-/// numbers of variables from 1, negative if negated, as in DIMACS.
+/// A claim that some clauses contradict each other. Literals are numbers of variables from 1,
+/// negative if negated, as in DIMACS.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Certificate {
-    pub property: Property,
-    /// The path of the task that it is about.
-    pub subject: String,
+pub struct Contradiction {
     pub clauses: Vec<Vec<i32>>,
     pub steps: Vec<Vec<i32>>,
 }
 
-/// A certificate as a file, with the definition that it is about.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CertificateFile {
-    /// `CERTIFICATE_FORMAT`.
-    pub format: u16,
-    pub workflow: String,
-    /// Hash of the definition.
-    pub definition: Digest,
-    pub certificate: Certificate,
-}
-
-/// A file that is not a certificate that this version can read.
-#[derive(Debug, thiserror::Error)]
-pub enum Unreadable {
-    #[error("it is not a certificate: {0}")]
-    Json(#[from] serde_json::Error),
-    #[error("its format is {0}, and this version reads {CERTIFICATE_FORMAT}")]
-    Format(u16),
-}
-
-impl CertificateFile {
-    pub fn new(plan: &Plan, certificate: Certificate) -> CertificateFile {
-        CertificateFile {
-            format: CERTIFICATE_FORMAT,
-            workflow: plan.workflow.clone(),
-            definition: plan.hash,
-            certificate,
-        }
-    }
-
-    /// Reads the text of a file.
-    pub fn read(text: &[u8]) -> Result<CertificateFile, Unreadable> {
-        #[derive(Deserialize)]
-        struct Head {
-            format: u16,
-        }
-        let head: Head = serde_json::from_slice(text)?;
-        if head.format != CERTIFICATE_FORMAT {
-            return Err(Unreadable::Format(head.format));
-        }
-        Ok(serde_json::from_slice(text)?)
-    }
-
-    /// Returns the text of a file.
-    pub fn write(&self) -> String {
-        let text = serde_json::to_string(self).expect("a certificate has a text");
-        format!("{text}\n")
-    }
-}
-
-/// Why a certificate proves nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Invalid {
-    #[error("step {0} does not follow from what stands before it")]
-    Step(usize),
-    #[error("the steps do not end in a contradiction")]
-    NoContradiction,
-    #[error("a literal is not the number of a variable")]
-    Literal,
-}
-
-impl Certificate {
+impl Contradiction {
     /// Checks every step, and that they end in a contradiction.
     ///
     /// ```
-    /// use surefoot_core::verify::{Certificate, Property};
+    /// use surefoot_core::verify::Contradiction;
     ///
-    /// let certificate = Certificate {
-    ///     property: Property::Reachability,
-    ///     subject: "ship".to_owned(),
+    /// let square = Contradiction {
     ///     clauses: vec![vec![1, 2], vec![-1, 2], vec![1, -2], vec![-1, -2]],
     ///     steps: vec![vec![2]],
     /// };
-    /// assert!(certificate.check().is_ok());
+    /// assert!(square.check().is_ok());
     /// ```
     pub fn check(&self) -> Result<(), Invalid> {
         // The least number has no negation.
@@ -202,13 +128,8 @@ mod tests {
     #[track_caller]
     fn check(clauses: &[&[i32]], steps: &[&[i32]], expected: Result<(), Invalid>) {
         let own = |all: &[&[i32]]| all.iter().map(|it| it.to_vec()).collect();
-        let certificate = Certificate {
-            property: Property::Reachability,
-            subject: String::new(),
-            clauses: own(clauses),
-            steps: own(steps),
-        };
-        assert_eq!(certificate.check(), expected, "{clauses:?} {steps:?}");
+        let claim = Contradiction { clauses: own(clauses), steps: own(steps) };
+        assert_eq!(claim.check(), expected, "{clauses:?} {steps:?}");
     }
 
     #[test]
@@ -229,12 +150,7 @@ mod tests {
 
     #[test]
     fn other_solvers_read_the_clauses() {
-        let certificate = Certificate {
-            property: Property::Joins,
-            subject: "a".to_owned(),
-            clauses: vec![vec![1, -3], vec![2]],
-            steps: vec![],
-        };
-        assert_eq!(certificate.to_dimacs(), "p cnf 3 2\n1 -3 0\n2 0\n");
+        let claim = Contradiction { clauses: vec![vec![1, -3], vec![2]], steps: vec![] };
+        assert_eq!(claim.to_dimacs(), "p cnf 3 2\n1 -3 0\n2 0\n");
     }
 }

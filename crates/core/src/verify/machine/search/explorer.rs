@@ -1,23 +1,21 @@
-//! A search through what a machine really does, one configuration after the other, with the guards
-//! evaluated as in a run. It finds shortest ways to states, and values for which nothing is open.
+//! The search itself: a queue of configurations, and what may happen in each.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde_json::{Map, Value as Json};
 
-use super::assigned::gives_output;
-use super::condition::Condition;
-use super::interface::Interface;
-use super::model::{Cause, List, Model, Rest, Stay, Way};
-use super::outputs::Outputs;
-use super::reads::of_template;
-use super::samples::{Wanted, overlaid, smallest};
-use crate::definition::Work;
+use super::super::assigned::gives_output;
+use super::super::condition::Condition;
+use super::super::interface::Interface;
+use super::super::model::{Cause, List, Model, Rest, Stay, Way};
+use super::super::outputs::{self, Outputs};
+use super::relevant::{needs, relevant};
+use super::{Act, Gap, Search, Visited};
 use crate::expr::{Budget, Reference};
-use crate::limits::AUTOMATIC_TRANSITIONS_MAX;
 use crate::plan::NodeId;
 use crate::verify::Subject;
 use crate::verify::guard::Witness;
+use crate::verify::wanted::{Wanted, overlaid, smallest};
 
 /// Configurations that are visited.
 const CONFIGURATIONS_MAX: usize = 20_000;
@@ -27,140 +25,10 @@ const QUIET_MAX: usize = 2_000;
 const EVALUATIONS_MAX: usize = 200_000;
 /// Bytes of variables that are kept.
 const BYTES_MAX: usize = 32 * 1024 * 1024;
-/// Outputs that are followed.
-const SOURCES_MAX: usize = 64;
 /// Inputs that are tried.
 const INPUTS_MAX: usize = 16;
 
-/// What the search found.
-#[derive(Default)]
-pub(crate) struct Search {
-    inputs: Vec<Json>,
-    visited: Vec<Visited>,
-    /// The first visit of each state.
-    first: Vec<Option<usize>>,
-    gaps: BTreeMap<u32, Gap>,
-    /// Configurations that go round without waiting.
-    hot: Vec<usize>,
-    /// Configurations that only wait for times, when nothing is open then.
-    stuck: BTreeMap<u32, usize>,
-}
-
-struct Visited {
-    state: u32,
-    input: usize,
-    vars: Map<String, Json>,
-    /// Which of the outputs that parameters read are there.
-    given: u64,
-    /// Where it came from, and how; nothing for a start.
-    came: Option<(usize, Act)>,
-    /// Where it goes on to at once, whatever happens outside.
-    at_once: Option<usize>,
-}
-
-/// What moves a machine from one state to another.
-#[derive(Clone)]
-pub(super) struct Act {
-    /// Its list among all lists, and the output, error or data that comes with it.
-    pub list: usize,
-    pub data: Option<Json>,
-    /// In words, with the state that it leads to.
-    text: String,
-}
-
-/// A way from the start.
-pub(super) struct Shown {
-    pub input: Json,
-    pub acts: Vec<Act>,
-}
-
-impl Shown {
-    /// The way, step by step.
-    pub fn trace(&self) -> Vec<String> {
-        self.acts.iter().map(|it| it.text.clone()).collect()
-    }
-}
-
-/// A state whose work is done, and nothing is open.
-pub(super) struct Gap {
-    /// Such as `vars.rounds = 3, output.approved = false`.
-    pub values: String,
-    /// The configuration, and what it was tried with.
-    at: usize,
-    last: Act,
-}
-
-impl Search {
-    /// Searches; `hints` is data, by list, for which nothing may be open.
-    pub fn new(
-        subject: &Subject<'_>,
-        model: &Model<'_>,
-        inside: &dyn Fn(NodeId) -> Option<Interface>,
-        hints: &[Option<&Witness>],
-    ) -> Search {
-        let mut explorer = Explorer::new(subject, model, inside, hints);
-        explorer.start();
-        explorer.explore();
-        explorer.find_hot();
-        explorer.found.inputs = explorer.inputs;
-        explorer.found
-    }
-
-    /// A shortest way to a state.
-    pub fn way_to(&self, state: u32) -> Option<Shown> {
-        let at = *self.first.get(state as usize)?;
-        Some(self.shown(at?))
-    }
-
-    /// The same, if it has some steps, and no more than `steps_max`.
-    pub fn short_trace(&self, state: u32, steps_max: usize) -> Option<Vec<String>> {
-        let first = (*self.first.get(state as usize)?)?;
-        let mut at = first;
-        for _ in 0..steps_max {
-            match &self.visited[at].came {
-                Some((before, _)) => at = *before,
-                None => return (at != first).then(|| self.shown(first).trace()),
-            }
-        }
-        self.visited[at].came.is_none().then(|| self.shown(first).trace())
-    }
-
-    /// A way into a loop through these states that goes round without waiting.
-    pub fn hot(&self, states: &[u32]) -> Option<Shown> {
-        let at = self.hot.iter().find(|it| states.contains(&self.visited[**it].state))?;
-        Some(self.shown(*at))
-    }
-
-    /// A way to where a state waits for nothing but times, and nothing is open when they come.
-    pub fn stuck(&self, state: u32) -> Option<Shown> {
-        Some(self.shown(*self.stuck.get(&state)?))
-    }
-
-    /// Values with which nothing is open once the work of a state is done.
-    pub fn gap(&self, state: u32) -> Option<&Gap> {
-        self.gaps.get(&state)
-    }
-
-    /// The way to where nothing is open, and what is done there.
-    pub fn way_into(&self, gap: &Gap) -> Shown {
-        let mut shown = self.shown(gap.at);
-        shown.acts.push(gap.last.clone());
-        shown
-    }
-
-    fn shown(&self, end: usize) -> Shown {
-        let mut acts = Vec::new();
-        let mut at = end;
-        while let Some((before, act)) = &self.visited[at].came {
-            acts.push(act.clone());
-            at = *before;
-        }
-        acts.reverse();
-        Shown { input: self.inputs[self.visited[end].input].clone(), acts }
-    }
-}
-
-struct Explorer<'e, 'a> {
+pub(super) struct Explorer<'e, 'a> {
     subject: &'e Subject<'a>,
     model: &'e Model<'a>,
     outputs: Outputs<'e, 'a>,
@@ -194,7 +62,7 @@ enum Choice<'m, 'a> {
 }
 
 impl<'e, 'a> Explorer<'e, 'a> {
-    fn new(
+    pub fn new(
         subject: &'e Subject<'a>,
         model: &'e Model<'a>,
         inside: &'e dyn Fn(NodeId) -> Option<Interface>,
@@ -276,7 +144,14 @@ impl<'e, 'a> Explorer<'e, 'a> {
         Some(at)
     }
 
-    fn explore(&mut self) {
+    /// Searches from every start.
+    pub fn explore(mut self) -> Search {
+        self.start();
+        self.follow();
+        Search { inputs: self.inputs, ..self.found }
+    }
+
+    fn follow(&mut self) {
         let model = self.model;
         while let Some(at) = self.queue.pop_front().filter(|at| at - self.news.min(*at) < QUIET_MAX)
         {
@@ -395,7 +270,7 @@ impl<'e, 'a> Explorer<'e, 'a> {
                 (Some("error"), samples.into_iter().map(Some).collect())
             }
             Cause::Done => {
-                let computed = super::outputs::computed(&self.model.states[list.state as usize]);
+                let computed = outputs::computed(&self.model.states[list.state as usize]);
                 let known = self.tried.get(&list.state).filter(|_| computed.is_none()).cloned();
                 let samples = known.unwrap_or_else(|| {
                     let wanted = Wanted::new("output", guards, set);
@@ -500,85 +375,4 @@ impl<'e, 'a> Explorer<'e, 'a> {
         self.news = self.news.max(at);
         self.found.gaps.insert(list.state, Gap { values: values.join(", "), at, last });
     }
-
-    /// Follows what goes on at once until it comes back, or for longer than a run may.
-    fn find_hot(&mut self) {
-        let visited = &self.found.visited;
-        // How many steps it goes on at once from here; none if without end.
-        let mut lengths: Vec<Option<u32>> = vec![None; visited.len()];
-        let mut is_known = vec![false; visited.len()];
-        for start in 0..visited.len() {
-            let (mut way, mut at) = (Vec::new(), start);
-            while !is_known[at] {
-                is_known[at] = true;
-                way.push(at);
-                match visited[at].at_once {
-                    Some(next) => at = next,
-                    None => lengths[at] = Some(0),
-                }
-            }
-            for at in way.into_iter().rev() {
-                if let Some(next) = visited[at].at_once {
-                    lengths[at] = lengths[next].map(|it| it.saturating_add(1));
-                }
-            }
-        }
-        let is_hot = |at: &usize| lengths[*at].is_none_or(|it| it >= AUTOMATIC_TRANSITIONS_MAX);
-        let hot = (0..visited.len()).filter(is_hot).collect();
-        self.found.hot = hot;
-    }
-}
-
-/// Finds the states whose outputs the parameters of others take fields of, as many as can be
-/// followed, and which of them each state needs.
-fn needs(subject: &Subject<'_>, model: &Model<'_>) -> (Vec<u32>, Vec<u64>) {
-    let ids = &subject.outline.level(model.composite).ids;
-    let mut sources: Vec<u32> = Vec::new();
-    let needed = model.states.iter().map(|entry| {
-        let mut reads = Vec::new();
-        if let Work::Uses { with: Some(with), .. } = &entry.source.task.work {
-            of_template(with, &mut reads);
-        }
-        let mut set = 0;
-        for read in reads.iter().filter(|it| it.is_field) {
-            let Some(state) = ids.get(read.task.as_str()) else { continue };
-            let known = sources.iter().position(|it| it == state);
-            let bit = known.unwrap_or(sources.len());
-            if bit < SOURCES_MAX {
-                sources.extend(known.is_none().then_some(*state));
-                set |= 1 << bit;
-            }
-        }
-        set
-    });
-    let needed = needed.collect();
-    (sources, needed)
-}
-
-/// The variables that some guard reads, and those that these are made from.
-fn relevant<'a>(model: &Model<'a>) -> BTreeSet<&'a str> {
-    let mut found = BTreeSet::new();
-    let mut open: Vec<Reference> = model
-        .ways
-        .iter()
-        .filter_map(|it| it.guard.as_ref())
-        .flat_map(|it| it.references.clone())
-        .collect();
-    open.extend(
-        model
-            .states
-            .iter()
-            .filter_map(|it| super::outputs::computed(it))
-            .flat_map(|it| it.references().into_iter().map(|it| it.1)),
-    );
-    while let Some(reference) = open.pop() {
-        let name = reference.segments.first().filter(|_| reference.root == "vars");
-        let Some(at) = name.and_then(|it| model.variables.place(it)) else { continue };
-        let name = model.variables.names[at];
-        if found.insert(name) {
-            let set = model.ways.iter().flat_map(|it| it.set).filter(|it| it.0 == name);
-            open.extend(set.flat_map(|it| it.1.references()).map(|it| it.1));
-        }
-    }
-    found
 }
