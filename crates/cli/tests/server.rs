@@ -70,25 +70,6 @@ fn a_run_is_started_looked_at_and_changed_over_http() {
     assert!(on(&["ls", "workflows", "-o", "name"]).contains("order"));
 }
 
-#[test]
-fn secrets_are_kept_by_a_server() {
-    let project = Project::new(&[]);
-    let key = project.path().join("one.key").display().to_string();
-    assert_eq!(project.run(&["secret", "rotate-key", &key]).code, 0);
-    project.write("surefoot.toml", &format!("[secrets]\nkey_file = \"{key}\"\n"));
-    let dev = Dev::open(&project);
-    let value = "correct horse battery staple";
-    let set = ["--server", &dev.url, "secret", "set", "payments"];
-    assert_eq!(project.run_with_input(&set, value).code, 0);
-    let listed = project.json(&["--server", &dev.url, "secret", "list", "-o", "json"]);
-    assert_eq!(listed[0]["name"], "payments");
-    // The store is the server's now, so its key and its secrets are changed through it.
-    project.fails(&["secret", "list"], 6, &["SF5011", "--server"]);
-    let other = project.path().join("two.key").display().to_string();
-    project.fails(&["--server", &dev.url, "secret", "rotate-key", &other], 2, &["SF5103"]);
-    assert_eq!(project.run(&["--server", &dev.url, "secret", "remove", "payments"]).code, 0);
-}
-
 /// Reading through a store that is a server said that it was not available.
 #[test]
 fn a_refused_token_is_told_with_an_exit_code_of_its_own() {
@@ -144,4 +125,23 @@ fn a_port_that_is_taken_is_told() {
     let done = Project::new(&[]).run(&["server", "--listen", &address]);
     assert_eq!(done.code, 7, "{}", done.err);
     assert!(done.err.contains("SF5091") && done.err.contains(&address), "{}", done.err);
+}
+
+#[test]
+fn secrets_are_kept_by_a_server() {
+    let project = Project::new(&[]);
+    let key = project.path().join("one.key").display().to_string();
+    assert_eq!(project.run(&["secret", "rotate-key", &key]).code, 0);
+    project.write("surefoot.toml", &format!("[secrets]\nkey_file = \"{key}\"\n"));
+    let dev = Dev::open(&project);
+    let value = "correct horse battery staple";
+    let set = ["--server", &dev.url, "secret", "set", "payments"];
+    assert_eq!(project.run_with_input(&set, value).code, 0);
+    let listed = project.json(&["--server", &dev.url, "secret", "list", "-o", "json"]);
+    assert_eq!(listed[0]["name"], "payments");
+    // The store is the server's now, so its key and its secrets are changed through it.
+    project.fails(&["secret", "list"], 6, &["SF5011", "--server"]);
+    let other = project.path().join("two.key").display().to_string();
+    project.fails(&["--server", &dev.url, "secret", "rotate-key", &other], 2, &["SF5103"]);
+    assert_eq!(project.run(&["--server", &dev.url, "secret", "remove", "payments"]).code, 0);
 }

@@ -34,6 +34,8 @@ pub enum Access {
     Admin,
     /// To take tasks and report their results.
     Worker,
+    /// To look after workers; a worker may look after itself.
+    Attend,
 }
 
 /// A route and who may call it.
@@ -145,6 +147,7 @@ fn describe(operation: &mut Operation, access: Access) {
         Access::Deploy => "Needs the role deployer.",
         Access::Admin => "Needs the role admin.",
         Access::Worker => "Needs the role worker.",
+        Access::Attend => "Needs the role operator; a worker may do it to itself.",
     };
     let before = operation.description.take().map(|it| format!("{it}\n\n")).unwrap_or_default();
     operation.description = Some(format!("{before}{needs}"));

@@ -28,12 +28,13 @@
 //! | `audit` | who did what |
 //! | `workers` | who executes tasks in other processes |
 //! | `schedules`, `hooks`, `ingest` | what starts runs by itself |
-//! | `health`, `metrics` | whether it is well, and how much it does |
+//! | `health`, `metrics`, `overview`, `badge` | whether it is well, and how much it does |
 //! | `listen`, `connection` | the socket: where it listens, how it stops, what one connection may do |
 
 mod api;
 mod audit;
 mod auth;
+mod badge;
 mod body;
 mod bulk;
 mod config;
@@ -47,6 +48,7 @@ mod ingest;
 mod listen;
 mod metrics;
 mod notify;
+mod overview;
 mod parameters;
 mod problem;
 mod runs;

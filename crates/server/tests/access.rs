@@ -45,6 +45,7 @@ fn allows(role: &str, access: Access) -> bool {
         Access::Deploy => rank >= Some(2),
         Access::Admin => rank == Some(3),
         Access::Worker => role == "worker" || role == "admin",
+        Access::Attend => role == "worker" || rank >= Some(1),
     }
 }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use surefoot_core::limits::Limits;
 
 use crate::kinds::{EgressConfig, EmitConfig, FileConfig, HttpConfig, ShellConfig, SqlConfig};
+use crate::traces::TracesConfig;
 
 /// Everything that an engine can be told. Every field has a default.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -24,6 +25,7 @@ pub struct Config {
     pub files: FileConfig,
     pub shell: ShellConfig,
     pub emit: EmitConfig,
+    pub traces: TracesConfig,
     /// Allows definitions of generated size (100,000 tasks, 64 MiB).
     pub allow_large: bool,
     /// Starts runs whose handlers this process does not have.

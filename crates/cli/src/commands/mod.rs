@@ -28,6 +28,7 @@ mod test;
 mod test_file;
 mod timeline;
 mod token;
+mod top;
 mod verbs;
 mod worker;
 

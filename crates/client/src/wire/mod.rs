@@ -3,6 +3,7 @@
 mod audit;
 mod bulk;
 mod event;
+mod overview;
 mod problem;
 mod run;
 mod schedule;
@@ -16,6 +17,7 @@ mod workflow;
 pub use audit::*;
 pub use bulk::*;
 pub use event::*;
+pub use overview::*;
 pub use problem::{Fault, Problem};
 pub use run::*;
 pub use schedule::*;

@@ -20,6 +20,7 @@ pub use http::{Cidr, EgressConfig, EgressRule, HostPattern, HttpConfig, HttpKind
 pub use shell::{ShellConfig, ShellKind};
 pub use sql::{DatabaseConfig, SqlConfig, SqlKind};
 pub use surefoot_core::task_error::TaskError;
+pub(crate) use tls::install_provider as install_tls_provider;
 
 use std::sync::Arc;
 

@@ -279,8 +279,14 @@ fn redirect(exchange: &mut Exchange, target: Url, status: StatusCode) {
     }
     if target.origin() != exchange.url.origin() {
         // Any other header may be a credential (`X-Api-Key`), and this is another server.
-        let harmless =
-            [ACCEPT, ACCEPT_LANGUAGE, CONTENT_TYPE, USER_AGENT, request::IDEMPOTENCY_KEY];
+        let harmless = [
+            ACCEPT,
+            ACCEPT_LANGUAGE,
+            CONTENT_TYPE,
+            USER_AGENT,
+            request::IDEMPOTENCY_KEY,
+            request::TRACEPARENT,
+        ];
         let kept = harmless
             .into_iter()
             .filter_map(|name| exchange.headers.remove(&name).map(|value| (name, value)));
