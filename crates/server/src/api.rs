@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use axum::Router;
 use axum::extract::{ConnectInfo, Request, State};
+use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use utoipa::openapi::path::Operation;
@@ -107,10 +108,14 @@ async fn admit(
         Some(principal) => principal.clone(),
         None => {
             let from = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|it| it.0.ip());
-            let known = service.auth().authenticate(request.headers(), from, service.now()).await;
-            known.inspect_err(|_| {
-                let action = audit::action(&request);
-                service.audit().note_stranger(from, &action, service.now());
+            let now = service.now();
+            let known = service.auth().authenticate(request.headers(), from, now).await;
+            known.inspect_err(|problem| {
+                // While an identity provider is away, nobody knows who is a stranger.
+                if problem.status() != StatusCode::SERVICE_UNAVAILABLE {
+                    let action = audit::action(&request);
+                    service.audit().note_stranger(from, &action, now);
+                }
             })?
         }
     };

@@ -4,7 +4,7 @@
 
 mod support;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use support::issuer::{Issuer, Key};
 use support::{Server, answer};
 use surefoot_server::{Access, ListenError, ServerConfig, Service};
@@ -155,6 +155,35 @@ async fn a_foreign_namespace_does_not_exist() {
         assert_eq!(items.len(), 1, "{list}: {}", all.text);
         assert_eq!(items[0]["workflow"], "billing.invoice");
     }
+}
+
+#[tokio::test]
+async fn an_admin_of_a_namespace_makes_nobody_an_admin_of_all() {
+    let (server, tokens) = with_tokens().await;
+    let make = async |token: &str, name: &str, namespaces: Value| {
+        let asked = json!({"name": name, "role": "admin", "namespaces": namespaces});
+        answer(server.request("POST", "/v1/tokens").bearer_auth(token).json(&asked)).await
+    };
+    let root = &tokens.last().unwrap().1;
+    let made = make(root, "clerk", json!(["billing"])).await;
+    let clerk = made.body["token"].as_str().unwrap().to_owned();
+    for namespaces in [Value::Null, json!(["shop"]), json!(["billing", "shop"])] {
+        let found = make(&clerk, "more", namespaces).await;
+        assert_eq!((found.status, found.code()), (403, "SF4011"), "{}", found.text);
+    }
+    assert_eq!(make(&clerk, "heir", json!(["billing"])).await.status, 201);
+    let list = answer(server.request("GET", "/v1/tokens").bearer_auth(&clerk)).await;
+    let names: Vec<_> =
+        list.body["items"].as_array().unwrap().iter().map(|it| &it["name"]).collect();
+    assert_eq!(names, ["clerk", "heir"]);
+    let revoke = async |name: &str| {
+        let path = format!("/v1/tokens/{name}");
+        answer(server.request("DELETE", &path).bearer_auth(&clerk)).await
+    };
+    let (foreign, missing) = (revoke("root").await, revoke("nobody").await);
+    assert_eq!((foreign.status, missing.status), (404, 404));
+    assert_eq!(foreign.text.replace("root", "nobody"), missing.text, "it tells nothing of others");
+    assert_eq!(revoke("heir").await.status, 204);
 }
 
 #[tokio::test]

@@ -24,8 +24,20 @@ pub(crate) fn routes(api: Api) -> Api {
 
 /// Lists the tokens, without their texts.
 #[utoipa::path(get, path = "/v1/tokens", tag = "tokens", responses((status = 200, description = "Tokens", body = Page<wire::Token>)))]
-async fn list(State(service): State<Service>) -> Json<Page<wire::Token>> {
-    Json(Page { items: service.tokens(), next_cursor: None })
+async fn list(State(service): State<Service>, principal: Principal) -> Json<Page<wire::Token>> {
+    let mut items = service.tokens();
+    items.retain(|it| reaches(&principal, it.namespaces.as_deref()));
+    Json(Page { items, next_cursor: None })
+}
+
+/// Whether somebody may give, see and take away what a token of these namespaces gives: an admin of
+/// some namespaces is none of all.
+fn reaches(principal: &Principal, namespaces: Option<&[String]>) -> bool {
+    match (&principal.namespaces, namespaces) {
+        (None, _) => true,
+        (Some(own), Some(its)) => its.iter().all(|it| own.contains(it)),
+        (Some(_), None) => false,
+    }
 }
 
 /// Makes a token. Its text is in this answer and nowhere else. The first one closes the door:
@@ -37,6 +49,12 @@ async fn create(
     principal: Principal,
     Body(asked): Body<wire::NewToken>,
 ) -> Result<(StatusCode, Json<wire::MadeToken>), Problem> {
+    if !reaches(&principal, asked.namespaces.as_deref()) {
+        let title = format!("`{}` may not do this", principal.actor);
+        return Err(Problem::new(StatusCode::FORBIDDEN, "SF4011", title)
+            .detail("the token would see more namespaces than yours")
+            .hint("Name some of your own under `namespaces`."));
+    }
     let made = service.make_token(asked, &principal.actor).await?;
     Ok((StatusCode::CREATED, Json(made)))
 }
@@ -128,8 +146,14 @@ fn instant(text: &str) -> Result<Millis, Problem> {
     responses((status = 204, description = "Forgotten")))]
 async fn revoke(
     State(service): State<Service>,
+    principal: Principal,
     Path(name): Path<String>,
 ) -> Result<StatusCode, Problem> {
+    let found = service.tokens().into_iter().find(|it| it.name == name);
+    if found.is_some_and(|it| !reaches(&principal, it.namespaces.as_deref())) {
+        return Err(Problem::not_found("token that is kept here", name)
+            .hint("Tokens of surefoot.toml are removed there."));
+    }
     service.revoke_token(&name).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -15,7 +15,6 @@ const TOKEN_BYTES_MAX: usize = 16 * 1024;
 const TYPES: [&str; 3] = ["jwt", "at+jwt", "application/at+jwt"];
 
 /// How a token is signed.
-#[expect(clippy::upper_case_acronyms, reason = "these are their names in RFC 7518")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Algorithm {
     RS256,

@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 
 use super::*;
 
-/// A server that redirects to `/evil`'s target, and counts connections.
+/// A server that answers everybody alike, and counts connections.
 struct Server {
     port: u16,
     connections: Arc<AtomicUsize>,
