@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use surefoot::core::check::{CheckContext, check_source};
 
-use crate::process::{Meter, resident_bytes};
-use crate::row::{Row, percentile_ms};
+use crate::process::Meter;
+use crate::row::Row;
 
 /// Tasks of the definitions.
 pub const SIZES: [usize; 4] = [100, 1_000, 10_000, 100_000];
@@ -30,20 +30,9 @@ pub fn measure(tasks: usize, share: usize) -> Row {
         took.push(before.elapsed());
         assert!(checked[0].plan.is_some(), "{:?}", checked[0].problems.first());
     }
-    took.sort_unstable();
-    let p50_ms = percentile_ms(&took, 0.5);
-    Row {
-        workload: format!("V1/{tasks}/{share}"),
-        concurrency: 1,
-        runs_per_s: 1e3 / p50_ms,
-        steps_per_s: tasks as f64 * 1e3 / p50_ms,
-        p50_ms,
-        p99_ms: percentile_ms(&took, 0.99),
-        cpu_percent: meter.cpu_percent(),
-        rss_bytes: resident_bytes(),
-        limit_rows_per_s: 0.0,
-        limit_ratio: 0.0,
-    }
+    let row = Row::of(format!("V1/{tasks}/{share}"), 1, &meter, &mut took);
+    let (runs_per_s, steps_per_s) = (1e3 / row.p50_ms, tasks as f64 * 1e3 / row.p50_ms);
+    Row { runs_per_s, steps_per_s, ..row }
 }
 
 /// Tasks of a block: one, three side by side, and one that joins them.

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use surefoot::{Engine, RunId, RunStatus, StartRequest};
 
-use crate::process::{Meter, resident_bytes};
-use crate::row::{Row, percentile_ms};
+use crate::process::Meter;
+use crate::row::Row;
 use crate::workload::Workload;
 use crate::{Error, Options, Scratch};
 
@@ -27,31 +27,21 @@ pub async fn measure(
     let records_before = engine.statistics().records;
     let meter = Meter::start();
     let mut taken = repeat(&engine, &name, concurrency, options.duration).await?;
-    let (seconds, cpu_percent) = (meter.elapsed().as_secs_f64(), meter.cpu_percent());
-    let (rss_bytes, records) = (resident_bytes(), engine.statistics().records - records_before);
+    let row = Row::of(workload.to_string(), concurrency, &meter, &mut taken);
+    let seconds = meter.elapsed().as_secs_f64();
+    let records = engine.statistics().records - records_before;
     let last = execute(&engine, &name).await?;
     let record_bytes = average_record(&engine, last).await?;
     engine.stop(Duration::from_secs(1)).await?;
 
     let limit_rows_per_s = scratch.bare_limit(records, record_bytes).await?;
-    taken.sort_unstable();
-    let runs_per_s = taken.len() as f64 / seconds;
-    Ok(Row {
-        workload: workload.to_string(),
-        concurrency,
-        runs_per_s,
-        steps_per_s: runs_per_s * steps as f64,
-        p50_ms: percentile_ms(&taken, 0.5),
-        p99_ms: percentile_ms(&taken, 0.99),
-        cpu_percent,
-        rss_bytes,
-        limit_rows_per_s,
-        limit_ratio: records as f64 / seconds / limit_rows_per_s,
-    })
+    let limit_ratio = records as f64 / seconds / limit_rows_per_s;
+    let steps_per_s = row.runs_per_s * steps as f64;
+    Ok(Row { steps_per_s, limit_rows_per_s, limit_ratio, ..row })
 }
 
 /// Keeps so many runs going for so long, and returns how long each took.
-pub(crate) async fn repeat(
+async fn repeat(
     engine: &Engine,
     workflow: &str,
     concurrency: usize,

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::process::{Meter, resident_bytes};
+
 /// What was measured of one workload at one concurrency.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Row {
@@ -19,6 +21,7 @@ pub struct Row {
     pub p99_ms: f64,
     /// Of one processor, so that two busy ones are 200.
     pub cpu_percent: f64,
+    /// Of the engine's process, which is the server's where there is one.
     pub rss_bytes: u64,
     /// Rows a second that SQLite takes without an engine: as many rows of the same size, a hundred
     /// a transaction.
@@ -28,6 +31,35 @@ pub struct Row {
 }
 
 impl Row {
+    /// A row of so many things that took so long, of which each is one step; without a limit.
+    pub(crate) fn of(
+        name: String,
+        concurrency: usize,
+        meter: &Meter,
+        taken: &mut [Duration],
+    ) -> Row {
+        let per_s = taken.len() as f64 / meter.elapsed().as_secs_f64();
+        let row = Row {
+            workload: name,
+            concurrency,
+            runs_per_s: per_s,
+            steps_per_s: per_s,
+            p50_ms: 0.0,
+            p99_ms: 0.0,
+            cpu_percent: meter.cpu_percent(),
+            rss_bytes: resident_bytes(),
+            limit_rows_per_s: 0.0,
+            limit_ratio: 0.0,
+        };
+        row.with_latency(taken)
+    }
+
+    pub(crate) fn with_latency(self, taken: &mut [Duration]) -> Row {
+        taken.sort_unstable();
+        let (p50_ms, p99_ms) = (percentile_ms(taken, 0.5), percentile_ms(taken, 0.99));
+        Row { p50_ms, p99_ms, ..self }
+    }
+
     /// Returns the first line of the table; each row's text is a line below it.
     pub fn header() -> String {
         format!(

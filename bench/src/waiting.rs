@@ -6,8 +6,8 @@ use surefoot::store::RunFilter;
 use surefoot::{Engine, RunId, StartRequest};
 
 use crate::closed_loop::average_record;
-use crate::process::{Meter, give_back_memory, resident_bytes};
-use crate::row::{Row, percentile_ms};
+use crate::process::{Meter, give_back_memory};
+use crate::row::Row;
 use crate::workload::Workload;
 use crate::{Error, Options, Scratch};
 
@@ -39,7 +39,7 @@ pub async fn measure(
     let engine = scratch.open().await?;
     engine.idle().await;
     let taken = [meter.elapsed()];
-    report(&row("W6/start", 1, &meter, &taken, 0.0));
+    report(&row("W6/start", 1, &meter, &taken));
 
     progress("waking one in a hundred");
     let filter = RunFilter { limit: (runs / WOKEN_PART).max(1) as u32, ..RunFilter::default() };
@@ -75,7 +75,7 @@ async fn fill(
     for caller in callers {
         taken.extend(caller.await.expect("a caller does not panic")?);
     }
-    let mut row = row("W6/fill", CALLERS, &meter, &taken, 0.0);
+    let mut row = row("W6/fill", CALLERS, &meter, &taken);
     let newest = engine.store().runs(&RunFilter { limit: 1, ..RunFilter::default() }).await?;
     if let Some(newest) = newest.first() {
         let bytes = average_record(engine, newest.id).await?;
@@ -108,23 +108,9 @@ async fn wake(engine: &Engine, runs: Vec<RunId>) -> Result<Row, Error> {
     for caller in callers {
         taken.extend(caller.await.expect("a caller does not panic")?);
     }
-    Ok(row("W6/wake", CALLERS, &meter, &taken, 0.0))
+    Ok(row("W6/wake", CALLERS, &meter, &taken))
 }
 
-fn row(name: &str, concurrency: usize, meter: &Meter, taken: &[Duration], limit: f64) -> Row {
-    let mut sorted = taken.to_vec();
-    sorted.sort_unstable();
-    let per_s = taken.len() as f64 / meter.elapsed().as_secs_f64();
-    Row {
-        workload: name.to_owned(),
-        concurrency,
-        runs_per_s: per_s,
-        steps_per_s: per_s,
-        p50_ms: percentile_ms(&sorted, 0.5),
-        p99_ms: percentile_ms(&sorted, 0.99),
-        cpu_percent: meter.cpu_percent(),
-        rss_bytes: resident_bytes(),
-        limit_rows_per_s: limit,
-        limit_ratio: 0.0,
-    }
+fn row(name: &str, concurrency: usize, meter: &Meter, taken: &[Duration]) -> Row {
+    Row::of(name.to_owned(), concurrency, meter, &mut taken.to_vec())
 }

@@ -23,28 +23,49 @@ pub enum Workload {
     W5,
     /// A million runs that wait for a signal.
     W6,
-    /// One step that a worker in another process executes.
+    /// As W1 to W3, asked of a server in another process.
+    H1,
+    H2,
+    H3,
+    /// Starts of one-step runs, asked of a server in another process.
+    H4,
+    /// Many who listen to the events of a server.
+    H5,
+    /// A server that nobody asks.
+    H6,
+    /// As H1 to H3, with the steps executed by a worker in a third process.
     R1,
+    R2,
+    R3,
+    /// Many schedules that come due in the same second.
+    S1,
     /// The check of definitions of 100 to 100,000 tasks.
     V1,
 }
 
 impl Workload {
     #[rustfmt::skip]
-    pub const ALL: [Workload; 8] = [
+    pub const ALL: [Workload; 17] = [
         Workload::W1, Workload::W2, Workload::W3, Workload::W4, Workload::W5, Workload::W6,
-        Workload::R1, Workload::V1,
+        Workload::H1, Workload::H2, Workload::H3, Workload::H4, Workload::H5, Workload::H6,
+        Workload::R1, Workload::R2, Workload::R3, Workload::S1, Workload::V1,
     ];
 
     /// Returns the definition, and how many steps a run of it has.
     pub(crate) fn definition(self) -> (String, usize) {
         match self {
-            Workload::W1 | Workload::R1 => layered(1, 1),
-            Workload::W2 => layered(10, 10),
-            Workload::W3 => joined(100),
+            Workload::W2 | Workload::H2 | Workload::R2 => layered(10, 10),
+            Workload::W3 | Workload::H3 | Workload::R3 => joined(100),
             Workload::W4 => layered(1_000, LAYERS),
             Workload::W5 => Workload::large(1_000),
             Workload::W6 => (waiting(), 1),
+            Workload::W1
+            | Workload::H1
+            | Workload::H4
+            | Workload::H5
+            | Workload::H6
+            | Workload::R1
+            | Workload::S1 => layered(1, 1),
             Workload::V1 => (crate::checking::definition(1_000, 100), 1_000),
         }
     }
@@ -105,7 +126,11 @@ impl FromStr for Workload {
 
     fn from_str(text: &str) -> Result<Workload, String> {
         let found = Workload::ALL.into_iter().find(|it| it.to_string().eq_ignore_ascii_case(text));
-        found.ok_or_else(|| format!("there is no workload `{text}`: there are W1 to W6, R1 and V1"))
+        found.ok_or_else(|| {
+            format!(
+                "there is no workload `{text}`: there are W1 to W6, H1 to H6, R1 to R3, S1 and V1"
+            )
+        })
     }
 }
 

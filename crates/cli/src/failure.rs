@@ -7,6 +7,7 @@ use anstream::ColorChoice;
 use surefoot::core::run::Refusal;
 use surefoot::core::source::{self, Suggestion};
 use surefoot::inspect::{InspectError, ResolveError};
+use surefoot::secrets::VaultError;
 use surefoot::store;
 use surefoot::{CommandError, OpenError, StartError};
 
@@ -149,10 +150,11 @@ impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Failure {
         match error {
             OpenError::Store(error) => error.into(),
-            OpenError::Url(_) | OpenError::Secrets(_) | OpenError::Rate { .. } => {
-                Failure::new(Exit::Usage, "SF5022", error.to_string())
-                    .hint("See where the value comes from with `surefoot config show`.")
-            }
+            OpenError::Secrets(VaultError::Kept(error)) => error.into(),
+            OpenError::Url(_)
+            | OpenError::Secrets(VaultError::File { .. })
+            | OpenError::Rate { .. } => Failure::new(Exit::Usage, "SF5022", error.to_string())
+                .hint("See where the value comes from with `surefoot config show`."),
         }
     }
 }

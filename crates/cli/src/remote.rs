@@ -206,6 +206,10 @@ impl Store for RemoteStore {
         Ok(rows)
     }
 
+    async fn tally(&self, _: Millis) -> Result<Tally> {
+        self.never("count its runs")
+    }
+
     async fn active(&self, _: Shard, _: Option<RunId>, _: u32) -> Result<Vec<RunId>> {
         self.never("take its runs over")
     }
@@ -311,6 +315,10 @@ impl Store for RemoteStore {
     }
 
     async fn journal(&self, _: i64, _: u32) -> Result<Vec<JournalEntry>> {
+        self.never("read its whole journal")
+    }
+
+    async fn journal_removed(&self) -> Result<i64> {
         self.never("read its whole journal")
     }
 

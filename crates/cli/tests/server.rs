@@ -126,3 +126,22 @@ fn a_port_that_is_taken_is_told() {
     assert_eq!(done.code, 7, "{}", done.err);
     assert!(done.err.contains("SF5091") && done.err.contains(&address), "{}", done.err);
 }
+
+#[test]
+fn secrets_are_kept_by_a_server() {
+    let project = Project::new(&[]);
+    let key = project.path().join("one.key").display().to_string();
+    assert_eq!(project.run(&["secret", "rotate-key", &key]).code, 0);
+    project.write("surefoot.toml", &format!("[secrets]\nkey_file = \"{key}\"\n"));
+    let dev = Dev::open(&project);
+    let value = "correct horse battery staple";
+    let set = ["--server", &dev.url, "secret", "set", "payments"];
+    assert_eq!(project.run_with_input(&set, value).code, 0);
+    let listed = project.json(&["--server", &dev.url, "secret", "list", "-o", "json"]);
+    assert_eq!(listed[0]["name"], "payments");
+    // The store is the server's now, so its key and its secrets are changed through it.
+    project.fails(&["secret", "list"], 6, &["SF5011", "--server"]);
+    let other = project.path().join("two.key").display().to_string();
+    project.fails(&["--server", &dev.url, "secret", "rotate-key", &other], 2, &["SF5103"]);
+    assert_eq!(project.run(&["--server", &dev.url, "secret", "remove", "payments"]).code, 0);
+}

@@ -24,4 +24,5 @@ pub mod simulate;
 pub mod source;
 pub mod task_error;
 pub mod time;
+pub mod trace;
 pub mod verify;

@@ -1,6 +1,9 @@
 //! The rules of a run, against random graphs and every order of events.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+#[path = "support/journal.rs"]
+mod journal;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -11,8 +14,7 @@ use surefoot_core::ids::RunId;
 use surefoot_core::limits::Limits;
 use surefoot_core::plan::Plan;
 use surefoot_core::run::{
-    By, Command, Created, Effect, Env, Payload, Record, Refusal, Run, RunState, RunStatus, TaskId,
-    TaskStatus,
+    By, Command, Created, Effect, Env, Payload, Record, Refusal, Run, RunStatus, TaskId, TaskStatus,
 };
 use surefoot_core::task_error::TaskError;
 
@@ -48,6 +50,7 @@ impl World {
             parent: None,
             concurrency_key: None,
             fork: None,
+            traceparent: None,
         };
         let (run, decision) =
             Run::create(RunId::new(1, 1), plan, created, Arc::new(Limits::default()), 1, None);
@@ -134,15 +137,7 @@ impl World {
                 break;
             }
         }
-        self.check_fold();
-    }
-
-    /// The journal folds to the state that the decisions left, also from its text.
-    fn check_fold(&self) {
-        let texts = self.records.iter().map(|it| it.clone().encode());
-        let read = texts.map(|(bytes, _)| Record::decode(&bytes).unwrap());
-        let folded = RunState::fold(self.run.id(), read).unwrap();
-        assert_eq!(&folded, self.run.state());
+        journal::check(&self.run, &self.records);
     }
 
     fn statuses(&self) -> BTreeMap<String, TaskStatus> {
@@ -272,7 +267,7 @@ proptest! {
                     Ok(())
                 }
             };
-            world.check_fold();
+            journal::check(&world.run, &world.records);
         }
         let _ = world.ask(Command::Resume);
         world.finish(7, &fails);

@@ -12,10 +12,30 @@ use std::fmt::Write as _;
 use support::table;
 use surefoot_core::check::{CheckContext, CheckedDocument, check_source};
 use surefoot_core::source::{LineIndex, Problem};
+use surefoot_core::verify::{Property, Verdict};
 
 #[test]
 fn graphs() {
     check("flow.txt");
+}
+
+/// What can run is proved only where some execution is sure to exist.
+#[test]
+fn computed_values() {
+    table::check("verify/computed.txt", |source| {
+        let checked = check_source(source.as_bytes(), &CheckContext::default()).remove(0);
+        let asked = [Property::Reachability, Property::Constant];
+        let proofs = checked.proofs.iter().flat_map(|it| &it.proofs);
+        let lines = proofs.filter(|it| asked.contains(&it.property)).map(|it| {
+            let (code, subject) = (it.property.code(), &it.subject);
+            match &it.verdict {
+                Verdict::Proved { .. } => format!("proved {code} {subject}\n"),
+                Verdict::Refuted { .. } => format!("refuted {code} {subject}\n"),
+                Verdict::Unknown { reason } => format!("unknown {code} {subject}: {reason}\n"),
+            }
+        });
+        lines.collect()
+    });
 }
 
 #[track_caller]

@@ -35,6 +35,8 @@ pub enum Access {
     Admin,
     /// To take tasks and report their results.
     Worker,
+    /// To look after workers; a worker may look after itself.
+    Attend,
 }
 
 /// A route and who may call it.
@@ -143,7 +145,7 @@ async fn admit(
         Some(principal) => principal.clone(),
         None => {
             let from = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|it| it.0.ip());
-            let known = service.auth().authenticate(request.headers(), from, service.now());
+            let known = service.auth().authenticate(request.headers(), from, service.now()).await;
             known.inspect_err(|_| {
                 let action = audit::action(&request);
                 service.audit().note_stranger(from, &action, service.now());
@@ -155,7 +157,10 @@ async fn admit(
     request.extensions_mut().insert(principal);
     let response = match allowed {
         Err(problem) => problem.into_response(),
-        Ok(()) if request.headers().contains_key(idempotency::HEADER) => {
+        // What an admin is answered may be shown this once, such as a token: it is not kept.
+        Ok(())
+            if access != Access::Admin && request.headers().contains_key(idempotency::HEADER) =>
+        {
             idempotency::once(service.clone(), request, next).await.into_response()
         }
         Ok(()) => next.run(request).await,
@@ -175,6 +180,7 @@ fn describe(operation: &mut Operation, access: Access) {
         Access::Deploy => "Needs the role deployer.",
         Access::Admin => "Needs the role admin.",
         Access::Worker => "Needs the role worker.",
+        Access::Attend => "Needs the role operator; a worker may do it to itself.",
     };
     let before = operation.description.take().map(|it| format!("{it}\n\n")).unwrap_or_default();
     operation.description = Some(format!("{before}{needs}"));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::auth::Role;
+use crate::auth::{OidcConfig, Role};
 use crate::notify::{NotifyConfig, SmtpConfig};
 
 /// Everything that the service can be told. Every field has a default.
@@ -15,6 +15,8 @@ pub struct ServerConfig {
     pub listen: String,
     /// Who may call; nothing means that everybody on this machine may do everything.
     pub tokens: Vec<TokenConfig>,
+    /// People whom an identity provider knows; they and the tokens are beside each other.
+    pub oidc: Option<OidcConfig>,
     /// Bytes of a request's body.
     pub body_bytes: usize,
     /// Requests that are worked on at once; more are told to come back.
@@ -48,6 +50,7 @@ impl Default for ServerConfig {
         ServerConfig {
             listen: "127.0.0.1:7070".to_owned(),
             tokens: Vec::new(),
+            oidc: None,
             body_bytes: 4 * 1024 * 1024,
             requests: 4096,
             connections: 24_576,

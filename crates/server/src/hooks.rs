@@ -71,6 +71,7 @@ async fn receive(
             "data": data(&headers, &content, &service)?,
         }),
         actor: format!("webhook:{name}"),
+        traceparent: crate::runs::traceparent(&headers),
     };
     let wanted = proved.into_iter().map(|it| (it, None)).collect();
     let received = service.triggers().receive(&delivery, wanted).await?;
@@ -150,7 +151,9 @@ fn prove(
             "SF4103",
             "the webhook's secret is not set on the server",
         )
-        .hint("Set SUREFOOT_SECRET_NAME, or put it into the file of secrets, and start again.")
+        .hint(
+            "Set it with `surefoot secret set NAME`, or in the environment or the file of secrets.",
+        )
         .retry_after(60)),
         true => Err(unauthorized("SF4100", "the delivery is not signed with the webhook's secret")
             .hint("Webhook-Signature is `sha256=` and the HMAC-SHA256 of `TIMESTAMP.BODY`.")),

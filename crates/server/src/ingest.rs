@@ -46,9 +46,10 @@ async fn ingest(
     let headers = request.headers().clone();
     let content = body::read(request, &service).await?;
     let events = read(&headers, &content, &service)?;
+    let from = crate::runs::traceparent(&headers);
     let mut answers = Vec::with_capacity(events.len());
     for event in events {
-        answers.push(receive(&service, &principal, event).await?);
+        answers.push(receive(&service, &principal, event, from.clone()).await?);
     }
     Ok(Json(Ingested { events: answers }))
 }
@@ -57,6 +58,7 @@ async fn receive(
     service: &Service,
     principal: &Principal,
     event: Value,
+    from: Option<String>,
 ) -> Result<Received, Problem> {
     let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
     let (source, id) = (text("source"), text("id"));
@@ -68,7 +70,10 @@ async fn receive(
     }
     // Both parts may be long, and either may hold what separates them.
     let hash = Digest::of(format!("{}\n{source}\n{id}", source.len()).as_bytes());
+    // The event's own (its extension for tracing) says who made it, the request's who passed it on.
+    let traceparent = event["traceparent"].as_str().map(str::to_owned).or(from);
     let delivery = Delivery {
+        traceparent,
         id: format!("event:{hash}"),
         alias: None,
         digest: Digest::of(event.to_string().as_bytes()),

@@ -24,15 +24,17 @@
 //! | `bulk` | the same change to many runs |
 //! | `events` | live events, one stream for each client |
 //! | `subscriptions`, `notify` | what is sent out: CloudEvents, notifications |
+//! | `secrets` | secrets that the store keeps |
 //! | `audit` | who did what |
 //! | `workers` | who executes tasks in other processes |
 //! | `schedules`, `hooks`, `ingest` | what starts runs by itself |
-//! | `health`, `metrics` | whether it is well, and how much it does |
+//! | `health`, `metrics`, `overview`, `badge` | whether it is well, and how much it does |
 //! | `listen`, `connection` | the socket: where it listens, how it stops, what one connection may do |
 
 mod api;
 mod audit;
 mod auth;
+mod badge;
 mod body;
 mod bulk;
 mod config;
@@ -46,10 +48,12 @@ mod ingest;
 mod listen;
 mod metrics;
 mod notify;
+mod overview;
 mod parameters;
 mod problem;
 mod runs;
 mod schedules;
+mod secrets;
 mod service;
 mod signature;
 mod subscriptions;
@@ -59,7 +63,7 @@ mod workers;
 mod workflows;
 
 pub use api::{Access, Declared};
-pub use auth::{Principal, Role, hash_for_config};
+pub use auth::{Algorithm, OidcConfig, Principal, Role, RoleOf, hash_for_config};
 pub use config::{ServerConfig, TokenConfig};
 pub use listen::{ListenError, serve};
 pub use metrics::Metrics;

@@ -15,7 +15,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
-use surefoot::{Observation, Observer, RunId};
+use surefoot::{Observation, Observer, RunId, RunStatus};
 use utoipa_axum::routes;
 
 use crate::api::{Access, Api};
@@ -26,6 +26,9 @@ use crate::service::Service;
 const QUEUED_MAX: usize = 100_000;
 /// Workflows and kinds that have series of their own; what comes later is counted as `other`.
 const NAMES_MAX: usize = 1000;
+
+/// The queue of tasks that wait for a slot of this process.
+const SLOTS: &str = "slots";
 
 pub(crate) fn routes(api: Api) -> Api {
     api.route(Access::Read, routes!(metrics))
@@ -55,6 +58,16 @@ struct ByKindAndOutcome {
     outcome: String,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByState {
+    state: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByQueue {
+    queue: String,
+}
+
 type Seconds<L> = Family<L, Histogram, fn() -> Histogram>;
 
 /// Counts what an engine does. Given to the engine as its observer, and to the service to show.
@@ -68,12 +81,19 @@ pub struct Metrics {
     task_start_delay: Seconds<ByKind>,
     task_retries: Family<ByKind, Counter>,
     attempts_lost: Family<ByKind, Counter>,
+    runs_active: Family<ByState, Gauge>,
     runs_resident: Gauge,
     attempts_in_flight: Gauge,
-    attempts_queued: Gauge,
+    queue_depth: Family<ByQueue, Gauge>,
+    timers_late: Histogram,
+    journal_append: Histogram,
+    store_bytes: Gauge,
     sse_clients: Gauge,
-    workers: Gauge,
+    workers: Family<ByState, Gauge>,
+    lease_expired: Counter,
     schedule_missed: Counter,
+    trace_spans_exported: Counter,
+    trace_spans_dropped: Counter,
     results_refused: Gauge<u64, AtomicU64>,
     queued: Mutex<HashMap<(RunId, u32), u64>>,
     names: Mutex<std::collections::HashSet<String>>,
@@ -97,12 +117,19 @@ impl Default for Metrics {
             task_start_delay: Family::new_with_constructor(buckets as fn() -> Histogram),
             task_retries: Family::default(),
             attempts_lost: Family::default(),
+            runs_active: Family::default(),
             runs_resident: Gauge::default(),
             attempts_in_flight: Gauge::default(),
-            attempts_queued: Gauge::default(),
+            queue_depth: Family::default(),
+            timers_late: buckets(),
+            journal_append: Histogram::new(exponential_buckets(0.0001, 3.0, 12)),
+            store_bytes: Gauge::default(),
             sse_clients: Gauge::default(),
-            workers: Gauge::default(),
+            workers: Family::default(),
+            lease_expired: Counter::default(),
             schedule_missed: Counter::default(),
+            trace_spans_exported: Counter::default(),
+            trace_spans_dropped: Counter::default(),
             results_refused: Gauge::default(),
             queued: Mutex::default(),
             names: Mutex::default(),
@@ -144,10 +171,48 @@ impl Default for Metrics {
         registry.register(
             "queue_depth",
             "Tasks that wait for a slot or a worker",
-            metrics.attempts_queued.clone(),
+            metrics.queue_depth.clone(),
+        );
+        registry.register(
+            "runs_active",
+            "Runs that have not ended; waiting ones included",
+            metrics.runs_active.clone(),
+        );
+        registry.register_with_unit(
+            "timers_late",
+            "From when something was due to when it was done",
+            Unit::Seconds,
+            metrics.timers_late.clone(),
+        );
+        registry.register_with_unit(
+            "journal_append",
+            "How long the store took to make a batch of records durable",
+            Unit::Seconds,
+            metrics.journal_append.clone(),
+        );
+        registry.register_with_unit(
+            "store",
+            "The store's size, its log included",
+            Unit::Bytes,
+            metrics.store_bytes.clone(),
+        );
+        registry.register(
+            "lease_expired",
+            "Leases whose workers were not heard of in time",
+            metrics.lease_expired.clone(),
+        );
+        registry.register(
+            "trace_spans_exported",
+            "Spans that a collector took",
+            metrics.trace_spans_exported.clone(),
+        );
+        registry.register(
+            "trace_spans_dropped",
+            "Spans that a collector refused, or that waited for it too long",
+            metrics.trace_spans_dropped.clone(),
         );
         registry.register("sse_clients", "Open event streams", metrics.sse_clients.clone());
-        registry.register("workers", "Connected workers", metrics.workers.clone());
+        registry.register("workers", "Workers that are known", metrics.workers.clone());
         registry.register(
             "schedule_missed",
             "Slots of schedules that were missed and not caught up",
@@ -181,17 +246,19 @@ impl Metrics {
     }
 
     /// Writes everything, with what the service knows at this moment.
-    fn text(&self, service: &Service) -> Result<String, std::fmt::Error> {
+    async fn text(&self, service: &Service) -> Result<String, std::fmt::Error> {
         let statistics = service.engine().statistics();
-        let signed = |it: u64| i64::try_from(it).unwrap_or(i64::MAX);
         self.runs_resident.set(signed(statistics.runs_resident));
         self.attempts_in_flight.set(signed(statistics.attempts_in_flight));
-        self.attempts_queued.set(signed(statistics.attempts_queued));
         self.results_refused.set(statistics.results_refused);
         self.sse_clients.set(service.event_clients() as i64);
-        self.workers.set(service.worker_count() as i64);
-        let missed = service.schedules().missed();
-        self.schedule_missed.inc_by(missed.saturating_sub(self.schedule_missed.get()));
+        self.look_at_queues(service, statistics.attempts_queued).await;
+        self.look_at_workers(service);
+        self.look_at_store(service).await;
+        catch_up(&self.lease_expired, statistics.leases_expired);
+        catch_up(&self.schedule_missed, service.schedules().missed());
+        catch_up(&self.trace_spans_exported, service.traces().exported());
+        catch_up(&self.trace_spans_dropped, service.traces().dropped());
         let mut text = String::new();
         text::encode(&mut text, &self.registry)?;
         let version = env!("CARGO_PKG_VERSION");
@@ -203,6 +270,53 @@ impl Metrics {
         )?;
         Ok(text)
     }
+}
+
+impl Metrics {
+    /// One queue waits for the slots of this process, and one for workers of each capability.
+    async fn look_at_queues(&self, service: &Service, queued: u64) {
+        self.queue_depth.clear();
+        let set = |queue: &str, depth: u64| {
+            let by = ByQueue { queue: self.name(queue) };
+            self.queue_depth.get_or_create(&by).inc_by(signed(depth));
+        };
+        let mut elsewhere = 0;
+        for it in service.engine().capabilities().await {
+            elsewhere += it.waiting as u64;
+            set(&it.name, it.waiting as u64);
+        }
+        set(SLOTS, queued.saturating_sub(elsewhere));
+    }
+
+    fn look_at_workers(&self, service: &Service) {
+        for (state, count) in service.census().states {
+            let by = ByState { state: state.to_owned() };
+            self.workers.get_or_create(&by).set(signed(count));
+        }
+    }
+
+    /// What a store that cannot be read has is left as it was.
+    async fn look_at_store(&self, service: &Service) {
+        let tally = match service.store().tally(service.now()).await {
+            Ok(tally) => tally,
+            Err(error) => return tracing::warn!(%error, "the store's metrics are old"),
+        };
+        self.store_bytes.set(signed(tally.bytes));
+        for status in RunStatus::ALL.into_iter().filter(|it| !it.is_terminal()) {
+            let by = ByState { state: status.name().to_owned() };
+            let count = tally.unended.get(status.name()).copied().unwrap_or_default();
+            self.runs_active.get_or_create(&by).set(signed(count));
+        }
+    }
+}
+
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// Brings a counter up to what somebody else has counted.
+fn catch_up(counter: &Counter, total: u64) {
+    counter.inc_by(total.saturating_sub(counter.get()));
 }
 
 impl Observer for Metrics {
@@ -241,6 +355,8 @@ impl Observer for Metrics {
             Observation::AttemptLost { workflow, kind } => {
                 self.attempts_lost.get_or_create(&self.kind(workflow, kind)).inc();
             }
+            Observation::TimerFired { late_ms } => self.timers_late.observe(seconds(late_ms)),
+            Observation::Appended { took, .. } => self.journal_append.observe(took.as_secs_f64()),
             Observation::TaskEnded { workflow, kind, outcome, took_ms } => {
                 let by = self.kind(workflow, kind);
                 if let Some(took_ms) = took_ms {
@@ -259,6 +375,6 @@ impl Observer for Metrics {
 #[utoipa::path(get, path = "/metrics", tag = "service", responses((status = 200, description = "Metrics", body = String, content_type = "application/openmetrics-text")))]
 async fn metrics(State(service): State<Service>) -> Result<Response, Problem> {
     const KIND: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    let text = service.metrics().text(&service).map_err(Problem::internal)?;
+    let text = service.metrics().text(&service).await.map_err(Problem::internal)?;
     Ok(([(header::CONTENT_TYPE, KIND)], text).into_response())
 }

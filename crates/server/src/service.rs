@@ -14,6 +14,7 @@ use surefoot::Engine;
 use surefoot::core::time::Millis;
 use surefoot::schedules::Schedules;
 use surefoot::store::Store;
+use surefoot::traces::{Counts, Exporter};
 use surefoot::triggers::Triggers;
 use tokio::sync::Semaphore;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -30,7 +31,7 @@ use crate::idempotency::UnderWay;
 use crate::metrics::Metrics;
 use crate::problem::Problem;
 use crate::subscriptions::Couriers;
-use crate::workers::Pool;
+use crate::workers::{Census, Pool};
 
 /// The service over one engine. Cheap to clone; all clones are the same service.
 #[derive(Clone)]
@@ -45,6 +46,8 @@ struct Inner {
     /// `Idempotency-Key`s whose requests are under way.
     under_way: UnderWay,
     metrics: Arc<Metrics>,
+    /// What became of spans.
+    traces: Arc<Counts>,
     /// Requests that may still be taken on.
     room: Semaphore,
     workers: Pool,
@@ -93,22 +96,30 @@ impl Service {
     ) -> Result<Service, OpenError> {
         config.check().map_err(OpenError::Config)?;
         let background = CancellationToken::new();
+        // It stops when it is told to, and when nobody has it any longer.
+        let stopping = background.child_token();
         let hub = Hub::new(config.event_clients);
         tokio::spawn(hub.clone().run(engine.clone(), background.clone()));
+        let traces = Arc::<Counts>::default();
+        let exporter = Exporter::open(&engine, traces.clone()).await.map_err(OpenError::Config)?;
+        if let Some(exporter) = exporter {
+            tokio::spawn(exporter.run(stopping.clone()));
+        }
         let secrets = |name: &str| engine.secret(name);
         let notified = crate::notify::receivers(&config.notify, config.smtp.as_ref(), &secrets)
             .map_err(OpenError::Config)?;
         let inner = Inner {
-            audit: Audit::open(&engine, config.audit_kept_ms()).await?,
+            audit: Audit::open(&engine, config.audit_kept_ms(), stopping.clone()).await?,
             couriers: Couriers::open(&engine, notified).await?,
-            auth: Auth::open(&config.tokens, &**engine.store()).await?,
+            auth: Auth::open(&config, &**engine.store()).await?,
             schedules: Schedules::open(&engine).await?,
             triggers: Triggers::open(&engine).await?,
             under_way: UnderWay::default(),
             metrics,
+            traces,
             room: Semaphore::new(config.requests),
             workers: Pool::default(),
-            stopping: CancellationToken::new(),
+            stopping,
             hub,
             _background: background.drop_guard(),
             engine,
@@ -173,7 +184,10 @@ impl Service {
         let api = Api::new(self.clone());
         let api = crate::health::routes(api);
         let api = crate::metrics::routes(api);
+        let api = crate::overview::routes(api);
+        let api = crate::badge::routes(api);
         let api = crate::auth::routes(api);
+        let api = crate::secrets::routes(api);
         let api = crate::workflows::routes(api);
         let api = crate::runs::routes(api);
         let api = crate::subscriptions::routes(api);
@@ -208,6 +222,11 @@ impl Service {
     /// Returns how many workers are connected.
     pub fn worker_count(&self) -> usize {
         self.0.workers.count()
+    }
+
+    /// Counts the workers.
+    pub(crate) fn census(&self) -> Census {
+        self.0.workers.census(self.0.engine.remote().cloned().unwrap_or_default().lease)
     }
 
     /// Does what nobody asks for, until the service stops: starts what is scheduled, follows
@@ -266,6 +285,10 @@ impl Service {
 
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.0.metrics
+    }
+
+    pub(crate) fn traces(&self) -> &Counts {
+        &self.0.traces
     }
 
     pub(crate) fn under_way(&self) -> &UnderWay {

@@ -1,4 +1,6 @@
-//! Definitions: checked, deployed, shown.
+//! Definitions: checked, deployed, shown. `versions` holds what is done with older ones.
+
+mod versions;
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -34,6 +36,8 @@ pub(crate) fn routes(api: Api) -> Api {
         .route(Access::Read, routes!(version))
         .route(Access::Read, routes!(graph))
         .route(Access::Read, routes!(stats))
+        .route(Access::Read, routes!(versions::diff))
+        .route(Access::Deploy, routes!(versions::activate))
 }
 
 /// Checks a source without keeping it: findings, proofs, graph.
@@ -102,7 +106,7 @@ async fn list(
     State(service): State<Service>,
     principal: Principal,
 ) -> Result<Json<Page<Workflow>>, Problem> {
-    let rows = service.store().definitions(None).await?;
+    let rows = surefoot::versions(service.store(), None).await?;
     let mut items: Vec<Workflow> = Vec::new();
     // Newest first within a workflow, so the first of each is the active one.
     for row in rows.iter().filter(|it| principal.sees(&it.workflow)) {
@@ -155,7 +159,12 @@ async fn definition(
     let row = service.store().definition(digest).await?;
     let row = row.filter(|it| principal.sees(&it.workflow));
     let row = row.ok_or_else(|| Problem::not_found("definition", &hash))?;
-    Ok(Json(Workflow { source: Some(row.source.clone()), ..of_row(&row, false) }))
+    Ok(Json(with_source(&row)))
+}
+
+/// Writes a version of which it does not matter whether it is active.
+pub(crate) fn with_source(row: &DefinitionRow) -> Workflow {
+    Workflow { source: Some(row.source.clone()), ..of_row(row, false) }
 }
 
 async fn answer(
@@ -259,7 +268,7 @@ async fn put(
     parameters.finish()?;
     principal.must_see(&id)?;
     if let Some(wanted) = headers.get(header::IF_MATCH) {
-        let before = service.store().definitions(Some(&id)).await?;
+        let before = surefoot::versions(service.store(), Some(&id)).await?;
         let current = before.first().map(|it| format!("\"{}\"", it.hash)).unwrap_or_default();
         if wanted.as_bytes() != current.as_bytes() && wanted.as_bytes() != b"*" {
             return Err(stale(&current));
@@ -281,7 +290,7 @@ impl Service {
         dry_run: bool,
         draft: bool,
     ) -> Result<Deployed, Problem> {
-        let before = self.store().definitions(Some(id)).await?;
+        let before = surefoot::versions(self.store(), Some(id)).await?;
         let text = source.to_owned();
         let documents = tokio::task::spawn_blocking(move || {
             check_source(text.as_bytes(), &CheckContext::default())
@@ -399,17 +408,17 @@ fn stale(current: &str) -> Problem {
 }
 
 /// Every version of a workflow that the caller may know of; at least one.
-async fn rows(
+pub(crate) async fn rows(
     service: &Service,
     principal: &Principal,
     id: &str,
 ) -> Result<Vec<DefinitionRow>, Problem> {
     principal.must_see(id)?;
-    let rows = service.store().definitions(Some(id)).await?;
+    let rows = surefoot::versions(service.store(), Some(id)).await?;
     if !rows.is_empty() {
         return Ok(rows);
     }
-    let known = service.store().definitions(None).await?;
+    let known = surefoot::versions(service.store(), None).await?;
     let mut known: Vec<String> = known.into_iter().map(|it| it.workflow).collect();
     known.retain(|it| principal.sees(it));
     known.dedup();

@@ -5,6 +5,7 @@
 mod support;
 
 use serde_json::json;
+use support::issuer::{Issuer, Key};
 use support::{Server, answer};
 use surefoot_server::{Access, ListenError, ServerConfig, Service};
 
@@ -44,12 +45,27 @@ fn allows(role: &str, access: Access) -> bool {
         Access::Deploy => rank >= Some(2),
         Access::Admin => rank == Some(3),
         Access::Worker => role == "worker" || role == "admin",
+        Access::Attend => role == "worker" || rank >= Some(1),
     }
 }
 
 #[tokio::test]
 async fn every_route_asks_who_is_calling_and_what_they_may() {
     let (server, tokens) = with_tokens().await;
+    check_routes(&server, &tokens).await;
+}
+
+#[tokio::test]
+async fn every_route_asks_people_of_an_identity_provider_too() {
+    let key = Key::ed25519();
+    let issuer = Issuer::open(vec![key.jwk("k1")]).await;
+    let config = ServerConfig { oidc: Some(issuer.config()), ..ServerConfig::default() };
+    let people = ["viewer", "operator", "deployer", "admin"]
+        .map(|role| (role, key.token("k1", &issuer.claims(json!({"sub": role, "roles": [role]})))));
+    check_routes(&Server::with(config).await, &people).await;
+}
+
+async fn check_routes(server: &Server, tokens: &[(&'static str, String)]) {
     let declared = server.service.declared();
     assert!(declared.len() > 30, "{}", declared.len());
     let mut findings = Vec::new();
@@ -67,14 +83,15 @@ async fn every_route_asks_who_is_calling_and_what_they_may() {
             }
         };
         let is_public = route.access == Access::Public;
-        for (who, token) in [("nobody", None), ("a forger", Some("sf_0000"))] {
+        let forged = [("a forger", Some("sf_0000")), ("a forger", Some("e30.e30.e30"))];
+        for (who, token) in [("nobody", None)].into_iter().chain(forged) {
             let status = send(token, &path).await;
             // The forger's many tries are answered 429 after a while.
             if matches!(status, 401 | 429) == is_public {
                 findings.push(format!("{} {} answers {who} {status}", route.method, route.path));
             }
         }
-        for (role, token) in &tokens {
+        for (role, token) in tokens {
             let status = send(Some(token), &path).await;
             if (status == 403) == allows(role, route.access)
                 || status == 401

@@ -129,6 +129,28 @@ async fn a_position_that_never_was_begins_at_the_end() {
 }
 
 #[tokio::test]
+async fn a_position_after_which_gc_removed_something_starts_anew() {
+    let server = ticking(None, config()).await;
+    let url = server.url("");
+    let mut events = Events::open(&url, "runs:*", None).await;
+    start_run(&url, "tick").await;
+    let seen = events.next().await.unwrap().id;
+    server.service.engine().idle().await;
+    let kept = start_run(&url, "tick").await;
+    let store = server.service.engine().store().clone();
+    let gone = surefoot::store::Retention::before(u64::MAX, 1);
+    assert_eq!(store.gc(&gone).await.unwrap().runs, 1);
+    let mut wide = Events::open(&url, "runs:*", Some(&seen)).await;
+    assert_eq!(wide.next().await.unwrap().event, "reset");
+    for (topics, after) in [(format!("run:{kept}"), &*seen), ("runs:*".to_owned(), "0-0")] {
+        let mut events = Events::open(&url, &topics, Some(after)).await;
+        let first = events.next().await.unwrap();
+        assert_eq!(name(&first), (kept.clone(), 0), "{topics}");
+    }
+    server.service.engine().idle().await;
+}
+
+#[tokio::test]
 async fn topics_choose() {
     let server = ticking(None, config()).await;
     let other = TICK.replace("id: tick", "id: tock");

@@ -267,6 +267,26 @@ async fn a_caller_waits_for_the_end_or_is_told_that_it_still_runs() {
 }
 
 #[tokio::test]
+async fn a_start_is_answered_with_the_run_as_it_is_read_afterwards() {
+    let server = hello().await;
+    for (workflow, wait, key, status) in [
+        ("hello", "wait=30", None, 200),
+        ("waits", "wait=0", None, 202),
+        ("waits", "", Some("one"), 201),
+        ("waits", "", Some("one"), 200),
+    ] {
+        let request = server.request("POST", &format!("/v1/workflows/{workflow}/runs"));
+        let body = json!({"input": {"name": "a"}, "key": key, "labels": {"region": "eu"}});
+        let started = answer(request.header("prefer", wait).json(&body)).await;
+        assert_eq!(started.status, status, "{}", started.text);
+        let read = server.get(started.header("location")).await;
+        assert_eq!(started.body, read.body, "{workflow} {wait}");
+    }
+    let runs = server.get("/v1/runs?workflow=waits").await;
+    assert_eq!(runs.body["items"].as_array().unwrap().len(), 2, "a key starts once");
+}
+
+#[tokio::test]
 async fn a_crowd_is_told_to_come_back() {
     let server = Server::with(ServerConfig { requests: 1, ..ServerConfig::default() }).await;
     server.put("/v1/workflows/waits", WAITS).await;

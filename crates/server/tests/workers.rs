@@ -248,11 +248,13 @@ async fn a_worker_may_use_only_what_is_its_own() {
         ("POST", &beat, "thief", "{}", 404, "SF4065"),
         ("POST", &done, "thief", &output, 404, "SF4065"),
         ("DELETE", &this, "thief", "", 404, "SF4063"),
-        ("POST", &drain, "till", "", 403, "SF4011"),
+        ("POST", &drain, "thief", "", 404, "SF4063"),
+        ("POST", &drain, "ann", "", 403, "SF4011"),
         ("GET", "/v1/workers", "till", "", 403, "SF4011"),
         ("GET", "/v1/capabilities", "till", "", 403, "SF4011"),
         ("POST", &beat, "till", "{}", 200, ""),
         ("POST", &done, "till", &output, 200, ""),
+        ("POST", &drain, "till", "", 202, ""),
         ("POST", &drain, "root", "", 202, ""),
     ];
     for (method, path, token, body, status, code) in rows {

@@ -237,12 +237,20 @@ impl<S: Store> Store for FaultStore<S> {
         self.around(self.inner.journal_end()).await
     }
 
+    async fn journal_removed(&self) -> Result<i64> {
+        self.around(self.inner.journal_removed()).await
+    }
+
     async fn run(&self, run: RunId) -> Result<Option<RunRow>> {
         self.around(self.inner.run(run)).await
     }
 
     async fn runs(&self, filter: &RunFilter) -> Result<Vec<RunRow>> {
         self.around(self.inner.runs(filter)).await
+    }
+
+    async fn tally(&self, since: Millis) -> Result<Tally> {
+        self.around(self.inner.tally(since)).await
     }
 
     async fn active(&self, shard: Shard, after: Option<RunId>, limit: u32) -> Result<Vec<RunId>> {

@@ -101,10 +101,11 @@ pub struct RunRow {
 
 impl RunRow {
     pub fn apply(&mut self, update: &RowUpdate) {
-        let RowUpdate { status, activity, started_at, ended_at, summary, done, total } =
-            update.clone();
-        *self =
-            RunRow { status, activity, started_at, ended_at, summary, done, total, ..self.clone() };
+        let RowUpdate { status, activity, started_at, ended_at, summary, done, total } = update;
+        self.status.clone_from(status);
+        self.summary.clone_from(summary);
+        (self.activity, self.started_at, self.ended_at) = (*activity, *started_at, *ended_at);
+        (self.done, self.total) = (*done, *total);
     }
 }
 
@@ -229,6 +230,38 @@ pub struct RunFilter {
     pub limit: u32,
 }
 
+/// How it stands with the runs: cheap enough to be asked for every second.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Tally {
+    /// Runs that have not ended, by status.
+    pub unended: BTreeMap<String, u64>,
+    /// Those of them that have something to do. The others wait.
+    pub active: u64,
+    /// The oldest of them that has not ended.
+    pub oldest: Option<RunId>,
+    /// Runs created since the instant that was named.
+    pub created: u64,
+    /// Runs ended since then, by status.
+    pub ended: BTreeMap<String, u64>,
+    /// How long the last of these took, from creation to end; at most [`TALLY_SAMPLE_MAX`].
+    pub took_ms: Vec<u64>,
+    /// Bytes of the store, its log included.
+    pub bytes: u64,
+}
+
+impl Tally {
+    /// Returns the duration that so large a share of the sample is not above.
+    pub fn took_quantile(&self, share: f64) -> Option<u64> {
+        let mut sorted = self.took_ms.clone();
+        sorted.sort_unstable();
+        let last = sorted.len().checked_sub(1)?;
+        sorted.get((last as f64 * share).round() as usize).copied()
+    }
+}
+
+/// Ended runs whose durations are in a [`Tally`].
+pub const TALLY_SAMPLE_MAX: u32 = 1000;
+
 /// Sizes and counts, for `store info`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct StoreInfo {
@@ -287,4 +320,22 @@ pub struct Collected {
     pub payloads: u64,
     pub log_lines: u64,
     pub bytes_freed: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_members_of_the_sample() {
+        for (sample, share, expected) in [
+            (vec![], 0.5, None),
+            (vec![7], 0.95, Some(7)),
+            (vec![3, 1, 2], 0.5, Some(2)),
+            ((1..=10).collect(), 0.95, Some(10)),
+        ] {
+            let tally = Tally { took_ms: sample, ..Tally::default() };
+            assert_eq!(tally.took_quantile(share), expected, "{tally:?} {share}");
+        }
+    }
 }

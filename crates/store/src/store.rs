@@ -76,10 +76,17 @@ pub trait Store: Send + Sync {
     /// Returns the newest position that was ever given; 0 if none was.
     async fn journal_end(&self) -> Result<i64>;
 
+    /// Returns the newest position whose record `gc` has removed: 0 if it removed none. A reader
+    /// that has come as far has missed nothing.
+    async fn journal_removed(&self) -> Result<i64>;
+
     async fn run(&self, run: RunId) -> Result<Option<RunRow>>;
 
     /// Returns rows newest first. What a returned append wrote is always seen: no lagging index.
     async fn runs(&self, filter: &RunFilter) -> Result<Vec<RunRow>>;
+
+    /// Counts runs: those that have not ended, and those created and ended since an instant.
+    async fn tally(&self, since: Millis) -> Result<Tally>;
 
     /// Returns the ids of active runs of the shard, oldest first: what a new owner must load.
     async fn active(&self, shard: Shard, after: Option<RunId>, limit: u32) -> Result<Vec<RunId>>;

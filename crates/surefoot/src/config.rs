@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use surefoot_core::limits::Limits;
 
-use crate::kinds::{EmitConfig, FileConfig, HttpConfig, ShellConfig, SqlConfig};
+use crate::kinds::{EgressConfig, EmitConfig, FileConfig, HttpConfig, ShellConfig, SqlConfig};
+use crate::traces::TracesConfig;
 
 /// Everything that an engine can be told. Every field has a default.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -17,11 +18,14 @@ pub struct Config {
     pub kinds: BTreeMap<String, KindLimit>,
     pub secrets: SecretsConfig,
     pub http: HttpConfig,
+    /// Where `http` and `emit` tasks and webhooks may go.
+    pub egress: EgressConfig,
     /// By the name that `sql` tasks use.
     pub databases: SqlConfig,
     pub files: FileConfig,
     pub shell: ShellConfig,
     pub emit: EmitConfig,
+    pub traces: TracesConfig,
     /// Allows definitions of generated size (100,000 tasks, 64 MiB).
     pub allow_large: bool,
     /// Starts runs whose handlers this process does not have.
@@ -38,7 +42,8 @@ pub struct KindLimit {
     pub rate: Option<String>,
 }
 
-/// Where `secrets.NAME` comes from. The file wins over the environment.
+/// Where `secrets.NAME` comes from. The file wins over the environment, and the environment over
+/// what is kept in the store.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SecretsConfig {
@@ -46,10 +51,13 @@ pub struct SecretsConfig {
     pub env_prefix: String,
     /// A file of `NAME=value` lines, readable by its owner alone.
     pub file: Option<PathBuf>,
+    /// The key of secrets that are kept in the store; the variable `SUREFOOT_SECRETS_KEY` wins over
+    /// it.
+    pub key_file: Option<PathBuf>,
 }
 
 impl Default for SecretsConfig {
     fn default() -> SecretsConfig {
-        SecretsConfig { env_prefix: "SUREFOOT_SECRET_".to_owned(), file: None }
+        SecretsConfig { env_prefix: "SUREFOOT_SECRET_".to_owned(), file: None, key_file: None }
     }
 }

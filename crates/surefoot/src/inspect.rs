@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 use surefoot_core::ids::{Digest, RunId};
 use surefoot_core::limits::Limits;
+use surefoot_core::plan::Plan;
 use surefoot_core::run::{Approval, Record, Run, RunState, TaskId, Wait};
 use surefoot_core::time::Millis;
 use surefoot_store::{Activity, RunFilter, RunRow, Store};
@@ -41,13 +42,22 @@ pub enum ResolveError {
 /// Folds a run from its journal.
 pub async fn load(store: &dyn Store, run: RunId) -> Result<Run, InspectError> {
     let row = store.run(run).await?.ok_or(InspectError::NotFound(run))?;
-    let definition = store.definition(row.definition).await?;
-    let unreadable = |reason: String| InspectError::Unreadable { run, reason };
-    let definition = definition
-        .ok_or_else(|| unreadable(format!("definition {} is not in the store", row.definition)))?;
-    let plan = crate::engine::plan_of(&definition).map_err(unreadable)?;
+    let plan = plan(store, run, row.definition).await?;
     let state = fold(store, run).await?;
     Ok(Run::new(plan, state, Arc::new(Limits::default())))
+}
+
+/// Returns the plan that a run follows.
+pub(crate) async fn plan(
+    store: &dyn Store,
+    run: RunId,
+    definition: Digest,
+) -> Result<Arc<Plan>, InspectError> {
+    let unreadable = |reason: String| InspectError::Unreadable { run, reason };
+    let row = store.definition(definition).await?;
+    let row =
+        row.ok_or_else(|| unreadable(format!("definition {definition} is not in the store")))?;
+    crate::engine::plan_of(&row).map_err(unreadable)
 }
 
 /// Folds the state of a run: from its snapshot, if it has one, and the records after it.

@@ -33,8 +33,9 @@ mod handler;
 pub mod inspect;
 pub mod kinds;
 pub mod schedules;
-mod secrets;
+pub mod secrets;
 pub mod testkit;
+pub mod traces;
 pub mod triggers;
 
 pub use clock::{Clock, SystemClock, VirtualClock};
@@ -42,8 +43,8 @@ pub use config::{Config, KindLimit, SecretsConfig};
 pub use engine::{
     Alive, Beat, Capability, CommandError, DeployError, Deployed, Engine, EngineBuilder,
     ForkRequest, Inbox, Lease, LeaseError, LeaseInfo, Observation, Observer, OpenError,
-    RemoteConfig, RunHandle, RunOutcome, Settled, StartError, StartRequest, Statistics, TakeError,
-    TakeRequest, Taken, Update,
+    RemoteConfig, RunHandle, RunOutcome, RunView, Settled, StartError, StartRequest, Started,
+    Statistics, TakeError, TakeRequest, Taken, Update, versions,
 };
 pub use kinds::{Context, Kind, TaskError};
 pub use surefoot_core as core;

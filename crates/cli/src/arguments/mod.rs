@@ -168,6 +168,7 @@ pub enum Command {
     Schedule(Schedule),
     Store(Store),
     Token(Token),
+    Secret(Secret),
     Config(Config),
     Bench(Bench),
     Completions(Completions),

@@ -33,7 +33,8 @@ pub struct Ls {
     /// Goes on where a listing before ended.
     #[arg(long, value_name = "RUN")]
     pub cursor: Option<String>,
-    /// Lists again whenever something changed.
+    /// Shows how it stands, again and again, like `top`: runs, queues, workers. In a pipe, a line for
+    /// each change; for machines, the list for each change.
     #[arg(short, long)]
     pub watch: bool,
 }
@@ -76,6 +77,10 @@ pub struct Show {
     /// The ways out of the current state of each machine, and why closed ones are closed.
     #[arg(long)]
     pub transitions: bool,
+    /// Writes its attempts and waits as a file for ui.perfetto.dev or chrome://tracing; `-` is
+    /// standard output.
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<std::path::PathBuf>,
 }
 
 /// Prints what tasks logged.

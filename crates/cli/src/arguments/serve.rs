@@ -52,8 +52,11 @@ pub struct Server {
 #[command(after_help = "Example:\n  surefoot deploy order.surefoot.yaml --dry-run")]
 pub struct Deploy {
     /// Files or directories.
-    #[arg(required = true)]
+    #[arg(required_unless_present = "activate")]
     pub paths: Vec<PathBuf>,
+    /// Makes a version that was deployed before the one that new runs take.
+    #[arg(long, value_name = "WORKFLOW@VERSION", conflicts_with_all = ["paths", "dry_run", "draft"])]
+    pub activate: Option<String>,
     /// Says what would happen, and keeps nothing.
     #[arg(long)]
     pub dry_run: bool,

@@ -104,20 +104,28 @@ pub enum ConfigAction {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  surefoot bench W1 W2 --concurrency 1 --concurrency 256")]
 pub struct Bench {
-    /// W1 (one step) to W6 (a million waiting runs), R1 (a worker in another process), V1 (checks); all of them by default.
+    /// W1 (one step) to W6 (a million waiting runs), H1 to H6 (a server), R1 to R3 (workers in other processes), S1 (schedules), V1 (checks); all of them by default.
     pub workloads: Vec<Workload>,
-    /// Runs at a time, a row for each. 1, 16 and 256 by default.
+    /// Runs at a time, a row for each. 1, 16, 64 and 256 by default.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub concurrency: Vec<u16>,
-    /// How long each row of W1 to W4 is measured.
+    /// How long each row of a number of runs at a time is measured.
     #[arg(long, default_value_t = SECONDS)]
     pub seconds: f64,
-    /// Factor on the sizes of W5 and W6.
+    /// Factor on the sizes of W5, W6, H5 and S1.
     #[arg(long, default_value_t = 1.0)]
     pub scale: f64,
+    /// Another worker for R1 to R3, beside this program: what the rows call it, and the program
+    /// with its arguments. It has the handler `conformance.echo`, and SUREFOOT_SERVER says where
+    /// the server is. No shell reads it; quotes keep words together.
+    #[arg(long, value_name = "NAME=ARGV")]
+    pub worker: Vec<String>,
     /// One line of JSON for each row; as `-o jsonl`.
     #[arg(long)]
     pub json: bool,
+    /// Is the server that is measured, over the store at this path.
+    #[arg(long, value_name = "PATH", hide = true)]
+    pub serve: Option<PathBuf>,
 }
 
 /// Tokens: who may call a server.
@@ -155,6 +163,33 @@ pub enum TokenAction {
     Ls,
     /// Forgets a token: from then on it is refused.
     Revoke { name: String },
+}
+
+/// Secrets that the store keeps, sealed: `secrets.NAME` of definitions.
+///
+/// With --server the server keeps them; without, the project's own store does. No command shows a
+/// value.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  surefoot secret set payments < token.txt")]
+pub struct Secret {
+    #[command(subcommand)]
+    pub action: SecretAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SecretAction {
+    /// Keeps a secret. Its value comes from standard input or a file, never from the arguments.
+    Set {
+        name: String,
+        #[arg(long, value_name = "PATH")]
+        file: Option<PathBuf>,
+    },
+    /// Lists names, when they were set and by whom; never values.
+    List,
+    /// Forgets a secret.
+    Remove { name: String },
+    /// Seals every secret with the key of a file, which is made if there is none.
+    RotateKey { file: PathBuf },
 }
 
 /// Writes a completion script for a shell.

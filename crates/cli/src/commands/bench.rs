@@ -1,18 +1,27 @@
 //! `surefoot bench`: what this program does on this machine.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::json;
-use surefoot_bench::{CONCURRENCY, Error, Options, Row, Workload};
+use surefoot_bench::{CONCURRENCY, Error, Options, Row, WorkerProgram, Workload};
+use surefoot_server::ServerConfig;
 
+use super::server::{self, Served};
+use super::worker;
 use crate::arguments::{Bench, Format};
 use crate::exit::Exit;
 use crate::failure::{Failure, Result};
 use crate::session::{Session, wait_on_all_cores};
 
+/// Where the server that is measured listens: wherever there is room.
+const LISTEN: &str = "127.0.0.1:0";
+
 pub fn bench(session: &Session, arguments: Bench) -> Result<Exit> {
+    if let Some(store) = &arguments.serve {
+        return wait_on_all_cores(serve(session, store));
+    }
     let options = options(session, &arguments)?;
     let for_people = session.output.is_for_people() && !arguments.json;
     if for_people {
@@ -60,15 +69,34 @@ fn options(session: &Session, arguments: &Bench) -> Result<Options> {
             .store
             .as_ref()
             .map_or_else(|| PathBuf::from(".surefoot/bench"), PathBuf::from),
-        worker: worker(),
+        server: itself(&["bench", "--serve"]),
+        workers: workers(&arguments.worker)?,
     })
 }
 
-/// This very program, as the worker of R1.
-fn worker() -> Vec<OsString> {
-    let arguments = ["worker", "--quiet", "--conformance", "--slots", "256"];
+/// `surefoot server` with the settings that it has by default, and a handler for the steps.
+async fn serve(session: &Session, store: &Path) -> Result<Exit> {
+    let (engine, metrics) = server::engine(session, surefoot_bench::builder(store)).await?;
+    let config = ServerConfig { listen: LISTEN.to_owned(), ..ServerConfig::default() };
+    let served = Served::open(engine, config, metrics).await?;
+    session.output.say(format!("serves on http://{}", served.address()?));
+    served.until_stopped(session).await
+}
+
+/// This very program as a worker, and those that are named.
+fn workers(named: &[String]) -> Result<Vec<WorkerProgram>> {
+    let own = ["worker", "--quiet", "--conformance", "--slots", "256"];
+    let mut all = vec![WorkerProgram { name: "rust".to_owned(), argv: itself(&own) }];
+    for given in named {
+        let (name, argv) = worker::command(given, "--worker")?;
+        all.push(WorkerProgram { name, argv: argv.into_iter().map(OsString::from).collect() });
+    }
+    Ok(all)
+}
+
+fn itself(arguments: &[&str]) -> Vec<OsString> {
     let program = std::env::current_exe().map(PathBuf::into_os_string);
-    program.into_iter().chain(arguments.map(OsString::from)).collect()
+    program.into_iter().chain(arguments.iter().map(OsString::from)).collect()
 }
 
 fn failure(error: Error) -> Failure {

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use serde_json::json;
 use surefoot::core::check::CheckContext;
-use surefoot_client::wire::Deployed;
+use surefoot_client::segment;
+use surefoot_client::wire::{Deployed, Workflow};
 
-use super::authority::{authority, authority_making};
+use super::authority::{Authority, authority, authority_making};
 use super::token;
 use crate::arguments::Deploy;
 use crate::exit::Exit;
@@ -17,6 +18,9 @@ use crate::project::{self, Source};
 use crate::session::{Session, wait};
 
 pub fn deploy(session: &Session, arguments: &Deploy) -> Result<Exit> {
+    if let Some(name) = &arguments.activate {
+        return wait(activate(session, name));
+    }
     let mut sources = Vec::new();
     for path in files(&arguments.paths)? {
         let source = Source::read(&path, &CheckContext::default())?;
@@ -44,6 +48,32 @@ pub fn deploy(session: &Session, arguments: &Deploy) -> Result<Exit> {
         }
         Ok(Exit::Ok)
     })
+}
+
+/// Makes an older version the one that new runs take.
+async fn activate(session: &Session, name: &str) -> Result<Exit> {
+    let (workflow, version) = name.split_once('@').ok_or_else(|| {
+        Failure::new(Exit::Usage, "SF5004", format!("--activate: `{name}` names no version"))
+            .hint("Example: surefoot deploy --activate order@1.0.0")
+    })?;
+    let (workflow, version) = (segment(workflow), segment(version));
+    let path = format!("/v1/workflows/{workflow}/versions/{version}/activate");
+    let active: Workflow = match authority(session).await? {
+        Authority::Server(client) => client.post(&path, &json!(null)).await?,
+        here => {
+            let service = token::service(here).await?;
+            let (status, body) = service.ask(&session.settings.actor, "POST", &path, None).await;
+            service.engine().stop(Duration::ZERO).await?;
+            token::answered(status.is_success(), &body)?
+        }
+    };
+    if session.output.is_for_people() {
+        let name = style::paint(style::NAME, format!("{} {}", active.workflow, active.version));
+        session.output.say(format!("{name} is active"));
+    } else {
+        session.output.value(&json!(active), &active.workflow)?;
+    }
+    Ok(Exit::Ok)
 }
 
 fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {

@@ -8,6 +8,7 @@ use surefoot::core::source::nearest;
 use surefoot::store::{RunFilter, RunRow};
 use surefoot::{RunStatus, inspect};
 
+use super::top::{self, Source};
 use crate::arguments::{Listing, Ls};
 use crate::exit::Exit;
 use crate::failure::{Failure, Result};
@@ -36,6 +37,11 @@ async fn runs(session: &Session, arguments: &Ls) -> Result<Exit> {
     filter.limit = arguments.limit;
     if let Some(cursor) = &arguments.cursor {
         filter.before = Some(inspect::resolve(&*store, cursor).await?);
+    }
+    if arguments.watch && session.output.is_for_people() {
+        let source = Source { store, client: session.client()?, filter };
+        let is_wide = session.output.is_wide();
+        return top::watch(session, &source, |rows| table(session, rows, is_wide)).await;
     }
     let mut shown = None;
     loop {

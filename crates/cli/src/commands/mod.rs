@@ -18,6 +18,7 @@ mod nets;
 mod replay;
 mod run;
 mod schedule;
+mod secret;
 mod server;
 mod show;
 mod start;
@@ -27,6 +28,7 @@ mod test;
 mod test_file;
 mod timeline;
 mod token;
+mod top;
 mod verbs;
 mod worker;
 
@@ -77,6 +79,7 @@ pub fn dispatch(arguments: Arguments) -> Result<Exit> {
         Command::Schedule(it) => schedule::schedule(session, it),
         Command::Store(it) => store::store(session, it),
         Command::Token(it) => token::token(session, it),
+        Command::Secret(it) => secret::secret(session, it),
         Command::Config(it) => config::config(session, it),
         Command::Bench(it) => bench::bench(session, it),
         Command::Init(_) | Command::Completions(_) | Command::Help(_) => Ok(Exit::Ok),

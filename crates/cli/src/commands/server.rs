@@ -77,6 +77,7 @@ impl Served {
         config: ServerConfig,
         metrics: Arc<Metrics>,
     ) -> Result<Served> {
+        keep_to_oneself();
         let opened = async {
             let service = Service::with_metrics(engine.clone(), config, metrics);
             let service = service.await.map_err(unusable)?;
@@ -146,6 +147,17 @@ fn not_listening(error: ListenError) -> Failure {
         ListenError::Serve(_) => "Start it again; nothing that was answered is lost.",
     };
     Failure::new(Exit::Unreachable, "SF5091", error.to_string()).hint(hint)
+}
+
+/// Closes the memory and the environment of this process, where secrets and their key are, to other
+/// processes of the same user: programs of `shell` tasks are such. It leaves no core dump either.
+fn keep_to_oneself() {
+    #[cfg(target_os = "linux")]
+    // SAFETY: PR_SET_DUMPABLE takes a number and touches no memory of ours.
+    if unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) } != 0 {
+        let error = std::io::Error::last_os_error();
+        tracing::warn!(%error, "other processes of this user can read the server's memory");
+    }
 }
 
 /// Tells the service manager how it goes (`sd_notify(3)`), if one started this process.

@@ -1,17 +1,19 @@
 //! `surefoot show`: one run, from the side that was asked for.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 use surefoot::core::run::{Run, TaskId};
 use surefoot::draw::{Statuses, sign};
 use surefoot::store::Store;
-use surefoot::{Record, inspect};
+use surefoot::{Record, inspect, traces};
 use surefoot_client::wire;
 
 use super::authority::task_named;
 use super::graph;
 use crate::arguments::Show;
 use crate::exit::Exit;
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::live::tree;
 use crate::output::table::bar;
 use crate::output::time::{clock, iso, now, took};
@@ -38,6 +40,9 @@ pub fn show(session: &Session, arguments: &Show) -> Result<Exit> {
         } else if let Some(picture) = arguments.graph {
             let text = graph::painted(session, run.plan(), &statuses(&run), picture);
             session.output.text(&text)?;
+        } else if let Some(file) = &arguments.trace {
+            let (run, spans) = traces::of_run(&*store, id).await?;
+            write_trace(session, file, &traces::chrome(run.state(), &spans, now()))?;
         } else if arguments.input {
             session.output.value(run.state().created.input.value(), "")?;
         } else if arguments.output {
@@ -53,6 +58,20 @@ pub fn show(session: &Session, arguments: &Show) -> Result<Exit> {
         }
         Ok(Exit::Ok)
     })
+}
+
+/// Writes a trace to a file, or to standard output.
+fn write_trace(session: &Session, file: &Path, trace: &Value) -> Result<()> {
+    let text = format!("{trace}\n");
+    if file.as_os_str() == "-" {
+        return session.output.text(&text);
+    }
+    std::fs::write(file, text).map_err(|error| {
+        let message = format!("`{}` cannot be written: {error}", file.display());
+        Failure::new(Exit::Usage, "SF5053", message).hint("Check the directory.")
+    })?;
+    session.output.say(format!("open {} at ui.perfetto.dev", file.display()));
+    Ok(())
 }
 
 /// Statuses by the names of the plan: of a state that was entered often, the last.

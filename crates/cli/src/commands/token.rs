@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use surefoot_client::wire;
 use surefoot_server::{Problem, Service};
@@ -121,6 +122,18 @@ pub async fn service(authority: Authority) -> Result<Service> {
     };
     let opened = Service::open(engine, Default::default()).await;
     opened.map_err(|error| Failure::new(Exit::Unreachable, "SF5013", error.to_string()))
+}
+
+/// Reads what a service answered to [`Service::ask`].
+pub fn answered<T: DeserializeOwned>(is_success: bool, body: &[u8]) -> Result<T> {
+    let garbled = |error: serde_json::Error| {
+        Failure::new(Exit::Bug, "SF5094", format!("an answer cannot be read: {error}"))
+    };
+    if is_success {
+        return serde_json::from_slice(body).map_err(garbled);
+    }
+    let problem: wire::Problem = serde_json::from_slice(body).map_err(garbled)?;
+    Err(surefoot_client::Error::Refused(Box::new(problem)).into())
 }
 
 /// Tells a problem of the service as one of a server.

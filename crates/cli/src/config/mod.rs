@@ -55,7 +55,8 @@ pub fn load(global: &Global, variables: &BTreeMap<String, String>) -> Result<Set
     })?;
     let project_file = find_upwards(&here);
     let project = project_file.as_deref().and_then(Path::parent).unwrap_or(&here).to_owned();
-    let mut layers = vec![flags(global), environment::layer(variables, &known_keys())];
+    let own = environment::layer(variables, &known_keys());
+    let mut layers = vec![flags(global), own, environment::telemetry(variables)];
     let profile = global.profile.clone().or_else(|| variables.get("SUREFOOT_PROFILE").cloned());
     let files = project_file.into_iter().chain(user_file(variables).filter(|it| it.is_file()));
     let files: Vec<file::File> = files.map(|it| file::read(&it)).collect::<Result<_>>()?;
@@ -257,7 +258,8 @@ fn user_file(variables: &BTreeMap<String, String>) -> Option<PathBuf> {
 pub fn masked(key: &str, value: &Value) -> Value {
     const HIDDEN: &str = "********";
     let last = key.rsplit('.').next().unwrap_or(key);
-    let is_secret = ["password", "token", "secret"].contains(&last);
+    let is_secret =
+        ["password", "token", "secret"].contains(&last) || key.starts_with("traces.headers.");
     match value {
         Value::String(_) if is_secret => Value::from(HIDDEN),
         Value::String(text) => Value::from(without_password(text)),
@@ -287,6 +289,7 @@ mod tests {
             shown("databases.shop.url", "postgres://ada:p@ss@db:5432/shop"),
             "postgres://ada:********@db:5432/shop"
         );
+        assert_eq!(shown("traces.headers.x-api-key", "k1"), "********");
         assert_eq!(shown("store", "/tmp/a.db"), "/tmp/a.db");
     }
 }

@@ -113,6 +113,15 @@ impl Output {
         }
     }
 
+    /// Returns a text with its colours, if standard output is to have any.
+    pub fn coloured(&self, text: &str) -> String {
+        let choice = AutoStream::new(std::io::stdout(), self.choice).current_choice();
+        match choice {
+            ColorChoice::Never => anstream::adapter::strip_str(text).to_string(),
+            _ => text.to_owned(),
+        }
+    }
+
     /// Writes text for people.
     pub fn text(&self, text: &str) -> Result<()> {
         self.out().write_all(text.as_bytes())?;

@@ -133,6 +133,38 @@ pub struct RunTask {
     pub line: u32,
 }
 
+/// One attempt at a task, or one wait of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct TaskAttempt {
+    pub attempt: u32,
+    /// `completed`, `failed`, `lost` or `cancelled`; the task's status while it goes on.
+    pub status: String,
+    /// The worker that has it, or had it; nothing for the server's own process.
+    pub worker: Option<String>,
+    pub started_at: String,
+    pub ended_at: Option<String>,
+    pub took_ms: Option<u64>,
+    /// Why it failed or was lost.
+    pub error: Option<Value>,
+}
+
+/// One line of an export: one of these.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(default)]
+pub struct Exported {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<Run>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub definition: Option<super::Workflow>,
+    /// As the journal keeps it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub record: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log: Option<LogLine>,
+}
+
 /// Why a task is where it is, in a sentence.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -162,6 +162,7 @@ pub struct LeasedTask {
     /// When the engine gives up on the attempt.
     pub deadline: Option<String>,
     pub lease_expires_in_ms: u64,
+    /// Where in a trace the attempt stands (W3C Trace Context): hand it to whatever it calls.
     pub traceparent: Option<String>,
 }
 

@@ -81,6 +81,20 @@ pub struct Deployed {
     pub staying: Vec<Staying>,
 }
 
+/// What differs between two versions of a workflow.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct VersionDiff {
+    pub workflow: String,
+    pub from: String,
+    pub to: String,
+    /// A line for each task that came (`+`), went (`-`), changed (`~`) or does something else (`!`).
+    pub changes: Vec<String>,
+    /// By task or state of the older version, what keeps a run that stands there from going on with
+    /// the newer one. Runs keep their version; this is for who moves one by a fork.
+    pub stuck: std::collections::BTreeMap<String, Vec<String>>,
+}
+
 /// Runs that stay on an earlier version.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -32,6 +32,8 @@ pub struct TaskContext {
     pub actor: String,
     /// When the engine gives up on this attempt (RFC 3339).
     pub deadline: Option<String>,
+    /// Where in a trace the attempt stands, as W3C Trace Context writes it: hand it to the outside.
+    pub traceparent: Option<String>,
     pub(super) cancel: CancellationToken,
     outbox: Arc<Outbox>,
 }
@@ -53,6 +55,7 @@ impl TaskContext {
             idempotency_key: task.idempotency_key.clone(),
             actor: task.actor.clone(),
             deadline: task.deadline.clone(),
+            traceparent: task.traceparent.clone(),
             cancel,
             outbox: Arc::default(),
         }

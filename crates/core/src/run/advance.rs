@@ -49,11 +49,12 @@ impl Decider<'_, '_> {
 
     /// Starts a task, or holds it back where its graph is full or the run is paused.
     fn admit_task(&mut self, task: TaskId) {
-        // A paused run keeps its pending tasks; resuming looks at them again.
-        if self.is_paused() {
+        let scope_id = self.run.state.task(task).scope;
+        // A paused run keeps its pending tasks; resuming looks at them again. A failure that this
+        // decision has yet to settle stops them.
+        if self.is_paused() || self.fails_fast(scope_id) {
             return;
         }
-        let scope_id = self.run.state.task(task).scope;
         let composite = CompositeId(self.run.state.scope(scope_id).composite);
         if let CompositeKind::Graph { max_parallel: Some(most), .. } =
             self.run.plan.composite(composite).kind
@@ -219,12 +220,16 @@ impl Decider<'_, '_> {
     }
 
     fn fail_graph(&mut self, scope_id: ScopeId) {
-        let composite = CompositeId(self.run.state.scope(scope_id).composite);
-        if let CompositeKind::Graph { fail_fast: true, .. } =
-            self.run.plan.composite(composite).kind
-        {
+        if self.fails_fast(scope_id) {
             self.stop_scope(scope_id, StopCause::Failed);
         }
+    }
+
+    /// Whether a task of a graph has failed that stops at the first failure.
+    fn fails_fast(&self, scope_id: ScopeId) -> bool {
+        let scope = self.run.state.scope(scope_id);
+        let kind = &self.run.plan.composite(CompositeId(scope.composite)).kind;
+        scope.failed.is_some() && matches!(kind, CompositeKind::Graph { fail_fast: true, .. })
     }
 
     fn fail_map(&mut self, scope_id: ScopeId) {

@@ -297,11 +297,7 @@ impl Decider<'_, '_> {
         }
         if let Some(outcome) = outcome(after).filter(|_| !before.is_ended()) {
             run.tell_dependents(task, outcome);
-            // A failure stops its graph before anything that the decision had yet to look at.
-            match after {
-                TaskStatus::Failed => run.index.steps.push_front(Step::Settle(task)),
-                _ => run.index.steps.push_back(Step::Settle(task)),
-            }
+            run.index.steps.push_back(Step::Settle(task));
         }
     }
 

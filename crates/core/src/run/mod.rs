@@ -17,6 +17,7 @@
 //! | `operate` | what people do to a run |
 //! | `view` | what an expression sees |
 //! | `effect`, `explain` | what is to be done; why something is not |
+//! | `spans` | the run as the spans of a trace |
 
 mod advance;
 mod command;
@@ -32,6 +33,7 @@ mod machine;
 mod operate;
 mod path;
 mod payload;
+mod spans;
 mod state;
 mod status;
 mod view;
@@ -48,6 +50,7 @@ pub use event::*;
 pub use explain::{OpenTransition, Why};
 pub use path::bare_path;
 pub use payload::{KEPT_APART_BYTES_MIN, Payload, size};
+pub use spans::{Ending, Span, Spans, Subject};
 pub use state::*;
 pub use status::{RUN_TRANSITIONS, RunStatus, TASK_TRANSITIONS, TaskStatus};
 pub use view::Secrets;

@@ -210,7 +210,19 @@ impl RunState {
 
     /// Folds one record.
     pub fn apply(&mut self, record: &Record) {
-        record.events.iter().for_each(|event| self.evolve(event, record.at));
+        self.apply_watched(record, |_, _| ());
+    }
+
+    /// The same, showing each event with the state before it.
+    pub(super) fn apply_watched(
+        &mut self,
+        record: &Record,
+        mut watch: impl FnMut(&RunState, &Event),
+    ) {
+        for event in &record.events {
+            watch(self, event);
+            self.evolve(event, record.at);
+        }
         self.records += 1;
         self.last_at = record.at;
     }

@@ -60,6 +60,7 @@ impl World {
             parent: None,
             concurrency_key: None,
             fork: None,
+            traceparent: None,
         };
         let id = RunId::new(BEGIN, 1);
         let limits = Arc::new(Limits::default());

@@ -153,6 +153,8 @@ pub const ENTRIES: &[Entry] = &[
     Entry { code: "SF4024", title: "the body took too long", page: include_str!("../../../../docs/errors/SF4024.md") },
     Entry { code: "SF4025", title: "nobody can run a task", page: include_str!("../../../../docs/errors/SF4025.md") },
     Entry { code: "SF4026", title: "the same request is under way", page: include_str!("../../../../docs/errors/SF4026.md") },
+    Entry { code: "SF4030", title: "the identity provider does not answer", page: include_str!("../../../../docs/errors/SF4030.md") },
+    Entry { code: "SF4031", title: "the secret cannot be kept", page: include_str!("../../../../docs/errors/SF4031.md") },
     Entry { code: "SF4040", title: "not a topic", page: include_str!("../../../../docs/errors/SF4040.md") },
     Entry { code: "SF4041", title: "too many streams of events", page: include_str!("../../../../docs/errors/SF4041.md") },
     Entry { code: "SF4042", title: "too many subscriptions", page: include_str!("../../../../docs/errors/SF4042.md") },
@@ -237,6 +239,9 @@ pub const ENTRIES: &[Entry] = &[
     Entry { code: "SF5094", title: "the server answered something else", page: include_str!("../../../../docs/errors/SF5094.md") },
     Entry { code: "SF5095", title: "the server does not take the worker", page: include_str!("../../../../docs/errors/SF5095.md") },
     Entry { code: "SF5096", title: "the worker does not pass the conformance run", page: include_str!("../../../../docs/errors/SF5096.md") },
+    Entry { code: "SF5101", title: "a secret cannot be opened", page: include_str!("../../../../docs/errors/SF5101.md") },
+    Entry { code: "SF5102", title: "not a key", page: include_str!("../../../../docs/errors/SF5102.md") },
+    Entry { code: "SF5103", title: "the secret cannot be used", page: include_str!("../../../../docs/errors/SF5103.md") },
 ];
 
 #[cfg(test)]

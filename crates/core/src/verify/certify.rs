@@ -89,11 +89,17 @@ fn executions(
     let property = Property::Reachability;
     let proved = proofs.of(property).filter(|it| matches!(it.verdict, Verdict::Proved { .. }));
     let mut left: BTreeSet<String> = proved.map(|it| it.subject.clone()).collect();
-    let mut all = Vec::new();
+    let shown = |example| {
+        let evidence = Evidence::Execution(Box::new(example));
+        Certificate { property, subject: String::new(), evidence }
+    };
+    let tried = flow.tried().iter().cloned();
+    let mut all: Vec<Certificate> =
+        tried.filter_map(|it| covering(subject, it, &mut left)).map(shown).collect();
     let nodes = (0..subject.plan.nodes.len() as u32).rev().map(NodeId);
     for id in nodes {
         let name = subject.name(id);
-        if !left.contains(&name) {
+        if !left.contains(&name) || all.len() >= EXECUTIONS_MAX {
             continue;
         }
         let expected = Expected::Reached { tasks: vec![name] };
@@ -101,17 +107,12 @@ fn executions(
             Some(_) => machines.execution(subject, id, expected),
             None => flow.example(subject, property, &[Fact::Runs(id)], &[], expected).map(|it| *it),
         };
-        let Some(example) = found.and_then(|it| covering(subject, it, &mut left)) else { continue };
-        let evidence = Evidence::Execution(Box::new(example));
-        all.push(Certificate { property, subject: String::new(), evidence });
-        if all.len() == EXECUTIONS_MAX {
-            break;
-        }
+        all.extend(found.and_then(|it| covering(subject, it, &mut left)).map(shown));
     }
     all
 }
 
-/// Lets an execution show all that it reaches and that nothing before it did.
+/// Lets an execution show all that it reaches and that nothing before it did, if there is something.
 fn covering(
     subject: &Subject<'_>,
     mut example: Counterexample,
@@ -119,6 +120,7 @@ fn covering(
 ) -> Option<Counterexample> {
     let reached = replay(subject.plan, &example).ok()?.reached();
     let tasks: Vec<String> = reached.into_iter().filter(|it| left.remove(it)).collect();
+    let is_news = !tasks.is_empty();
     example.expected = Expected::Reached { tasks };
-    Some(example)
+    is_news.then_some(example)
 }

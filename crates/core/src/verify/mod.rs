@@ -30,6 +30,7 @@ mod property;
 mod sample;
 mod subject;
 pub mod upgrade;
+mod wanted;
 mod watch;
 
 pub use certificate::{

@@ -58,6 +58,7 @@ impl Lab {
             parent: None,
             concurrency_key: None,
             fork: None,
+            traceparent: None,
         };
         let limits = Arc::new(Limits::default());
         let (run, _) = Run::create(RunId::new(1, 1), plan, created, limits, 1, None);

@@ -22,6 +22,7 @@ use surefoot::core::time::Millis;
 use surefoot::store::Error;
 use surefoot_client::wire::{AuditCheck, AuditEntry, Page};
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 use utoipa_axum::routes;
 
 use chain::{COLLECTION, Chain};
@@ -41,6 +42,8 @@ const BATCH: usize = 256;
 /// Entries of one part of the list.
 const LIMIT: u64 = 50;
 const LIMIT_MAX: u64 = 500;
+/// How long entries that nobody waits for may gather: each write keeps the disk from the runs.
+const GATHERING: Duration = Duration::from_millis(5);
 /// Letters of a request id that a caller brings.
 const REQUEST_ID_LEN_MAX: usize = 128;
 const REQUEST_ID: &str = "x-request-id";
@@ -94,7 +97,11 @@ impl Act {
     /// Returns nothing for what only looks, and for the work of workers.
     pub fn of(request: &Request, access: Access, principal: &Principal) -> Option<Act> {
         let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-        if !changes || !matches!(access, Access::Operate | Access::Deploy | Access::Admin) {
+        let is_audited = match access {
+            Access::Operate | Access::Deploy | Access::Admin | Access::Attend => true,
+            Access::Public | Access::Read | Access::Worker => false,
+        };
+        if !changes || !is_audited {
             return None;
         }
         let target = request.uri().path().to_owned();
@@ -146,18 +153,23 @@ pub(crate) struct Audit {
 
 struct Waiting {
     entry: AuditEntry,
-    written: oneshot::Sender<()>,
+    /// Told once it is written, where somebody waits for that.
+    written: Option<oneshot::Sender<()>>,
 }
 
 impl Audit {
-    /// Starts the one task that writes. It ends when the last sender is gone. Entries are kept for
-    /// so many milliseconds; for ever if nothing is said.
-    pub async fn open(engine: &Engine, kept_ms: Option<Millis>) -> Result<Audit, Error> {
+    /// Starts the one task that writes. It ends when the last sender is gone, and is quick once the
+    /// service is stopping. Entries are kept for so many milliseconds; for ever if nothing is said.
+    pub async fn open(
+        engine: &Engine,
+        kept_ms: Option<Millis>,
+        stopping: CancellationToken,
+    ) -> Result<Audit, Error> {
         let chain = Chain::open(&**engine.store()).await?;
         let (queue, waiting) = mpsc::channel(QUEUE);
         let strangers = Arc::<Strangers>::default();
-        let writer =
-            Writer { engine: engine.clone(), chain, kept_ms, strangers: strangers.clone() };
+        let engine = engine.clone();
+        let writer = Writer { engine, chain, kept_ms, strangers: strangers.clone(), stopping };
         tokio::spawn(writer.run(waiting));
         Ok(Audit { queue, strangers })
     }
@@ -177,15 +189,14 @@ impl Audit {
     /// Adds an entry, and waits until it is written; without an answer it could not be, which the
     /// log says.
     async fn add(&self, entry: AuditEntry) {
-        let _ = self.hand_over(entry).await.await;
+        let (written, answer) = oneshot::channel();
+        self.hand_over(Waiting { entry, written: Some(written) }).await;
+        let _ = answer.await;
     }
 
-    /// Gives an entry to the writer, who says when it is written.
-    async fn hand_over(&self, entry: AuditEntry) -> oneshot::Receiver<()> {
-        let (written, answer) = oneshot::channel();
+    async fn hand_over(&self, waiting: Waiting) {
         // The queue is only closed when the server ends.
-        let _ = self.queue.send(Waiting { entry, written }).await;
-        answer
+        let _ = self.queue.send(waiting).await;
     }
 
     /// Keeps what became of an act, and names the request in its answer.
@@ -206,10 +217,10 @@ impl Audit {
             request_id: act.request_id,
             chain: String::new(),
         };
-        let written = self.hand_over(entry).await;
         // Of a run that was started the journal says it as well.
-        if !(act.is_start && is_accepted) {
-            let _ = written.await;
+        match act.is_start && is_accepted {
+            true => self.hand_over(Waiting { entry, written: None }).await,
+            false => self.add(entry).await,
         }
         response
     }
@@ -221,6 +232,7 @@ struct Writer {
     chain: Chain,
     kept_ms: Option<Millis>,
     strangers: Arc<Strangers>,
+    stopping: CancellationToken,
 }
 
 impl Writer {
@@ -233,10 +245,11 @@ impl Writer {
                     if count == 0 {
                         break;
                     }
+                    self.gather(&mut waiting, &mut batch).await;
                     let (entries, written): (Vec<_>, Vec<_>) =
                         batch.drain(..).map(|it| (it.entry, it.written)).unzip();
                     self.write(entries).await;
-                    for it in written {
+                    for it in written.into_iter().flatten() {
                         // Who waits may have gone.
                         let _ = it.send(());
                     }
@@ -246,6 +259,26 @@ impl Writer {
         }
         let left = self.strangers.take(Millis::MAX);
         self.write(left).await;
+    }
+
+    /// Takes what comes within a moment into a batch that nobody waits for.
+    async fn gather(&self, waiting: &mut mpsc::Receiver<Waiting>, batch: &mut Vec<Waiting>) {
+        let end = tokio::time::Instant::now() + GATHERING;
+        let mut is_awaited = batch.iter().any(|it| it.written.is_some());
+        while !is_awaited && batch.len() < BATCH {
+            tokio::select! {
+                biased;
+                () = self.stopping.cancelled() => return,
+                more = waiting.recv() => match more {
+                    Some(more) => {
+                        is_awaited = more.written.is_some();
+                        batch.push(more);
+                    }
+                    None => return,
+                },
+                () = tokio::time::sleep_until(end) => return,
+            }
+        }
     }
 
     async fn take_turn(&mut self) {

@@ -5,11 +5,13 @@
 //! | `principal` | a caller who is known, and their role |
 //! | `token` | what is kept of a token |
 //! | `tokens` | the routes that make, list and revoke them |
+//! | `oidc` | people whom an identity provider knows |
 //! | `local` | who is let in where there are no tokens: this machine, but not the pages that it shows |
 //! | `guesses` | slows down who tries tokens |
 
 mod guesses;
 mod local;
+mod oidc;
 mod principal;
 mod token;
 mod tokens;
@@ -23,13 +25,15 @@ use surefoot::core::time::Millis;
 use surefoot::store::{Expect, ItemWrite, Store};
 
 use guesses::Guesses;
+pub use oidc::{Algorithm, OidcConfig, RoleOf};
+use oidc::{Oidc, Unknown};
 pub(crate) use principal::namespace;
 pub use principal::{Principal, Role};
 pub(crate) use token::Token;
 pub use token::hash_for_config;
 pub(crate) use tokens::routes;
 
-use crate::config::TokenConfig;
+use crate::config::ServerConfig;
 use crate::problem::Problem;
 
 /// Where tokens are kept.
@@ -42,14 +46,16 @@ pub(crate) struct Auth {
     /// By hash. Looking a hash up leaks nothing of the text through time, because nobody can choose
     /// texts whose hashes begin alike.
     tokens: RwLock<HashMap<[u8; 32], Token>>,
+    oidc: Option<Oidc>,
     guesses: Guesses,
 }
 
 impl Auth {
     /// Reads the tokens of the configuration and of the store.
-    pub async fn open(config: &[TokenConfig], store: &dyn Store) -> Result<Auth, AuthError> {
+    pub async fn open(config: &ServerConfig, store: &dyn Store) -> Result<Auth, AuthError> {
+        let oidc = config.oidc.as_ref().map(Oidc::new).transpose().map_err(AuthError::Config)?;
         let mut tokens = HashMap::new();
-        for config in config {
+        for config in &config.tokens {
             let token = Token::of_config(config).map_err(AuthError::Config)?;
             tokens.insert(token.hash, token);
         }
@@ -64,18 +70,19 @@ impl Auth {
                 tokens.insert(token.hash, token);
             }
             if is_last {
-                return Ok(Auth { tokens: tokens.into(), guesses: Guesses::default() });
+                return Ok(Auth { tokens: tokens.into(), oidc, guesses: Guesses::default() });
             }
         }
     }
 
-    /// Whether callers without a token may do everything: there are no tokens at all.
+    /// Whether callers without a token may do everything: there are no tokens at all, and no
+    /// identity provider.
     pub fn is_open(&self) -> bool {
-        self.read(HashMap::is_empty)
+        self.oidc.is_none() && self.read(HashMap::is_empty)
     }
 
     /// Finds out who sent a request. `from` is the address that it came from, if that is known.
-    pub fn authenticate(
+    pub async fn authenticate(
         &self,
         headers: &HeaderMap,
         from: Option<IpAddr>,
@@ -94,12 +101,18 @@ impl Auth {
         let Some((_, token)) = token else {
             return Err(unknown("the Authorization header is not `Bearer TOKEN`"));
         };
-        let hash = Token::hash_of(token.trim());
+        let token = token.trim();
+        let hash = Token::hash_of(token);
         let found = self.read(|all| all.get(&hash).map(|it| (it.has_expired(now), it.principal())));
-        let wrong = match found {
-            Some((false, principal)) => return Ok(principal),
-            Some((true, _)) => "the token has expired",
-            None => "the token is not known",
+        let wrong = match (found, &self.oidc) {
+            (Some((false, principal)), _) => return Ok(principal),
+            (Some((true, _)), _) => "the token has expired",
+            (None, Some(oidc)) if oidc.may_know(token) => match oidc.find(token, now).await {
+                Ok(principal) => return Ok(principal),
+                Err(Unknown::Told(problem)) => return Err(problem),
+                Err(Unknown::Wrong(reason)) => reason,
+            },
+            (None, _) => "the token is not known",
         };
         // Who has a good token is never held up by others behind the same address.
         self.guesses.note(from, now)?;
@@ -157,6 +170,6 @@ pub(crate) enum AuthError {
 
 fn unknown(detail: &str) -> Problem {
     Problem::new(StatusCode::UNAUTHORIZED, "SF4010", "you are not known here").detail(detail).hint(
-        "Send `Authorization: Bearer TOKEN`; an admin makes tokens with `surefoot token create`.",
+        "Send `Authorization: Bearer TOKEN`: one of `surefoot token create`, or of the identity provider.",
     )
 }

@@ -21,6 +21,7 @@ fn allows(role: Role, access: Access) -> bool {
         Access::Deploy => role >= Role::Deployer,
         Access::Admin => role == Role::Admin,
         Access::Worker => matches!(role, Role::Worker | Role::Admin),
+        Access::Attend => role == Role::Worker || role >= Role::Operator,
     }
 }
 
@@ -71,7 +72,7 @@ impl Principal {
         }
         let needed = match access {
             Access::Public | Access::Read => Role::Viewer,
-            Access::Operate => Role::Operator,
+            Access::Operate | Access::Attend => Role::Operator,
             Access::Deploy => Role::Deployer,
             Access::Admin => Role::Admin,
             Access::Worker => Role::Worker,
@@ -125,11 +126,11 @@ mod tests {
     #[test]
     fn roles_include_those_before_them() {
         let table = [
-            (Role::Worker, [true, false, false, false, false, true]),
-            (Role::Viewer, [true, true, false, false, false, false]),
-            (Role::Operator, [true, true, true, false, false, false]),
-            (Role::Deployer, [true, true, true, true, false, false]),
-            (Role::Admin, [true, true, true, true, true, true]),
+            (Role::Worker, [true, false, false, false, false, true, true]),
+            (Role::Viewer, [true, true, false, false, false, false, false]),
+            (Role::Operator, [true, true, true, false, false, false, true]),
+            (Role::Deployer, [true, true, true, true, false, false, true]),
+            (Role::Admin, [true, true, true, true, true, true, true]),
         ];
         let accesses = [
             Access::Public,
@@ -138,6 +139,7 @@ mod tests {
             Access::Deploy,
             Access::Admin,
             Access::Worker,
+            Access::Attend,
         ];
         for (role, expected) in table {
             assert_eq!(accesses.map(|it| allows(role, it)), expected, "{role:?}");

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
+use axum::http::{HeaderMap, StatusCode};
 use surefoot::store;
 use tokio::time::Instant;
 
@@ -22,8 +23,8 @@ const COMMENT_INTERVAL: Duration = Duration::from_secs(15);
 pub(crate) struct Stream {
     service: Service,
     filter: Filter,
-    /// Says whether the caller is still known, now and then.
-    is_known: Box<dyn Fn() -> bool + Send>,
+    /// What the caller said of who they are; asked again now and then.
+    credentials: HeaderMap,
     /// What the client was sent.
     at: Position,
     ready: VecDeque<String>,
@@ -40,12 +41,12 @@ impl Stream {
         filter: Filter,
         at: Position,
         first: String,
-        is_known: Box<dyn Fn() -> bool + Send>,
+        credentials: HeaderMap,
     ) -> Stream {
         Stream {
             service,
             filter,
-            is_known,
+            credentials,
             at,
             ready: VecDeque::from([first]),
             listening: None,
@@ -140,12 +141,19 @@ impl Stream {
                 }
             },
             () = tokio::time::sleep_until(self.next_comment) => {
-                if !(self.is_known)() {
+                if !self.is_known().await {
                     return None;
                 }
                 Some(Some(self.comment()))
             }
         }
+    }
+
+    /// Whether the caller's token still holds. While an identity provider cannot be asked, it does.
+    async fn is_known(&self) -> bool {
+        let (auth, now) = (self.service.auth(), self.service.now());
+        let found = auth.authenticate(&self.credentials, None, now).await;
+        found.err().is_none_or(|it| it.status() == StatusCode::SERVICE_UNAVAILABLE)
     }
 
     fn take(&mut self, frame: &Arc<Frame>) -> Option<String> {

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use surefoot::{Command, inspect};
+use surefoot::Command;
 use surefoot_client::wire::{Control, Rewind, Run, SetResult, Skip};
 
 use crate::auth::Principal;
@@ -22,7 +22,7 @@ async fn carry_out(
 ) -> Result<Json<Run>, Problem> {
     let row = super::row(service, principal, id).await?;
     service.engine().command(row.id, command, principal.by(reason)).await?;
-    Ok(Json(super::of_run(&inspect::load(service.store(), row.id).await?)))
+    Ok(Json(super::of_run(&service.engine().load(row.id).await?)))
 }
 
 /// Sends a signal, or the event of a machine. The body is its data.

@@ -1,14 +1,20 @@
 //! Runs: started, listed, looked into, controlled.
 
 mod control;
+mod export;
 mod list;
 pub(crate) mod show;
+mod spans;
 mod start;
 
-use surefoot::RunId;
+use std::sync::Arc;
+
+pub(crate) use start::traceparent;
+
 use surefoot::core::run::{Run, TaskId};
 use surefoot::inspect;
 use surefoot::store::RunRow;
+use surefoot::{RunId, RunView};
 use surefoot_client::wire;
 use utoipa_axum::routes;
 
@@ -30,6 +36,9 @@ pub(crate) fn routes(api: Api) -> Api {
         .route(Access::Read, routes!(show::tasks))
         .route(Access::Read, routes!(show::task))
         .route(Access::Read, routes!(show::why))
+        .route(Access::Read, routes!(spans::attempts))
+        .route(Access::Read, routes!(spans::trace))
+        .route(Access::Read, routes!(export::export))
         .route(Access::Read, routes!(show::logs))
         .route(Access::Read, routes!(show::transitions))
         .route(Access::Read, routes!(show::graph))
@@ -62,7 +71,7 @@ pub(crate) async fn load(
     id: &str,
 ) -> Result<Run, Problem> {
     let row = row(service, principal, id).await?;
-    Ok(inspect::load(service.store(), row.id).await?)
+    Ok(service.engine().load(row.id).await?)
 }
 
 /// Writes a run as lists show it.
@@ -90,7 +99,19 @@ pub(crate) fn of_row(row: &RunRow) -> wire::Run {
     }
 }
 
-/// Writes a run with its data.
+/// Writes a run with its data, as the engine tells of it.
+fn of_view(view: RunView) -> wire::Run {
+    let RunView { row, input, output, error, .. } = view;
+    wire::Run {
+        summary: error.as_ref().map(|it| it.error.message.clone()),
+        input: Some(Arc::unwrap_or_clone(input)),
+        output: output.map(Arc::unwrap_or_clone),
+        error: error.and_then(|it| serde_json::to_value(it).ok()),
+        ..of_row(&row)
+    }
+}
+
+/// Writes a run with its data, as it was read.
 pub(crate) fn of_run(run: &Run) -> wire::Run {
     let state = run.state();
     wire::Run {

@@ -59,18 +59,26 @@ pub(super) async fn result(
         let handle = service.engine().run(row.id);
         // What ended in the meantime, or did not, is seen below.
         tokio::select! {
-            _ = tokio::time::timeout(service.patience(seconds), handle.wait()) => {}
+            ended = tokio::time::timeout(service.patience(seconds), handle.end()) => {
+                if let Ok(Ok(view)) = ended {
+                    return Ok(of_end(super::of_view(*view)));
+                }
+            }
             () = service.stopping().cancelled() => {}
         }
     }
-    let run = inspect::load(service.store(), row.id).await?;
+    let run = service.engine().load(row.id).await?;
     let run_as_sent = super::of_run(&run);
     if !run.state().status.is_terminal() {
         return Ok((StatusCode::ACCEPTED, Json(run_as_sent)).into_response());
     }
-    let Run { id, status, output, error, .. } = run_as_sent;
+    Ok(of_end(run_as_sent))
+}
+
+fn of_end(run: Run) -> Response {
+    let Run { id, status, output, error, .. } = run;
     let output = output.unwrap_or_default();
-    Ok(Json(RunResult { run: id, status, output, error }).into_response())
+    Json(RunResult { run: id, status, output, error }).into_response()
 }
 
 /// What has happened, oldest first.

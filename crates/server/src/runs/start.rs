@@ -4,7 +4,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
-use surefoot::{RunId, StartRequest, inspect};
+use surefoot::StartRequest;
 use surefoot_client::wire::{Run, RunOrSchedule, StartRun};
 
 use crate::auth::Principal;
@@ -15,7 +15,7 @@ use crate::service::Service;
 /// Starts a run.
 ///
 /// With `key`, starting twice starts once: the same request finds its run (200), another is
-/// refused (409). With `at` it starts later: the answer is a schedule of one slot. With `Prefer: wait=30` the answer waits for the end (200), or for 30 seconds
+/// refused (409). `traceparent` (W3C Trace Context) makes the run part of the caller's trace. With `at` it starts later: the answer is a schedule of one slot. With `Prefer: wait=30` the answer waits for the end (200), or for 30 seconds
 /// (202).
 #[utoipa::path(post, path = "/v1/workflows/{id}/runs", tag = "runs",
     params(("id" = String, Path, description = "The workflow"),
@@ -40,31 +40,31 @@ pub(super) async fn start(
         labels: body.labels,
         priority: body.priority,
         actor: principal.actor,
+        traceparent: traceparent(&headers),
     };
     if let Some(at) = &body.at {
         let at = crate::schedules::instant("/at", at)?;
         return crate::schedules::start_later(&service, request, at).await;
     }
-    let began = service.now();
-    let handle = service.engine().start(request).await?;
-    let mut status = match created_before(&service, handle.id(), began).await? {
-        true => StatusCode::OK,
-        false => StatusCode::CREATED,
-    };
-    if let Some(seconds) = wanted_wait(&headers)? {
-        let waited = tokio::time::timeout(service.patience(seconds), handle.wait());
-        status = tokio::select! {
-            waited = waited => match waited {
-                Ok(outcome) => {
-                    outcome?;
-                    StatusCode::OK
-                }
-                Err(_) => StatusCode::ACCEPTED,
+    let wait = wanted_wait(&headers)?;
+    let mut started = service.engine().begin(request, wait.is_some()).await?;
+    let mut status = if started.view.is_some() { StatusCode::CREATED } else { StatusCode::OK };
+    let (handle, mut view) = (started.handle.clone(), started.view.take());
+    if let Some(seconds) = wait {
+        let waited = tokio::time::timeout(service.patience(seconds), started.end());
+        status = StatusCode::ACCEPTED;
+        tokio::select! {
+            waited = waited => if let Ok(ended) = waited {
+                (status, view) = (StatusCode::OK, Some(ended?));
             },
-            () = service.stopping().cancelled() => StatusCode::ACCEPTED,
-        };
+            () = service.stopping().cancelled() => {}
+        }
     }
-    let run = super::of_run(&inspect::load(service.store(), handle.id()).await?);
+    let run = match view {
+        // What it waited for in vain may have changed it.
+        Some(view) if status != StatusCode::ACCEPTED => super::of_view(*view),
+        _ => super::of_run(&service.engine().load(handle.id()).await?),
+    };
     let location = format!("/v1/runs/{}", run.id);
     let mut response = (status, axum::Json(run)).into_response();
     if let Ok(location) = HeaderValue::from_str(&location) {
@@ -73,10 +73,11 @@ pub(super) async fn start(
     Ok(response)
 }
 
-/// Whether a run is one that an earlier request started.
-async fn created_before(service: &Service, run: RunId, began: u64) -> Result<bool, Problem> {
-    let row = service.store().run(run).await?;
-    Ok(row.is_some_and(|it| it.created_at < began))
+/// Returns where in a trace the caller stands, if it says so.
+pub(crate) fn traceparent(headers: &HeaderMap) -> Option<String> {
+    let mut values = headers.get_all("traceparent").iter();
+    let only = values.next().filter(|_| values.next().is_none())?;
+    only.to_str().ok().map(str::to_owned)
 }
 
 /// Reads `Prefer: wait=SECONDS` (RFC 7240).

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use surefoot::core::run::{Run, Wait};
+use surefoot::core::trace::TraceParent;
 use surefoot::store::{JournalEntry, RunRow};
 use surefoot::{Event, Record, RunStatus};
 
@@ -38,6 +39,7 @@ pub(crate) fn of_record(entry: &JournalEntry, record: &Record, run: &Run) -> Vec
         if let Some(error) = error(event, run) {
             data["error"] = error;
         }
+        let place = TraceParent::of_run(entry.run, created).to_string();
         let event = json!({
             "specversion": "1.0",
             "id": format!("{}/{}/{index}", entry.run, entry.seq),
@@ -48,6 +50,7 @@ pub(crate) fn of_record(entry: &JournalEntry, record: &Record, run: &Run) -> Vec
             "datacontenttype": "application/json",
             "sequence": format!("{:020}.{index:04}", entry.position),
             "partitionkey": entry.run,
+            "traceparent": place,
             "data": data,
         });
         Some(Told { kind, index, event })

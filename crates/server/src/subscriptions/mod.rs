@@ -114,7 +114,8 @@ impl Couriers {
         engine: &Engine,
         configured: Vec<Receiver>,
     ) -> Result<Couriers, store::Error> {
-        let http = HttpKind::new(engine.config().http.clone());
+        let config = engine.config();
+        let http = HttpKind::with_egress(config.http.clone(), config.egress.clone());
         let couriers =
             Couriers(Arc::new(Office { engine: engine.clone(), http, at_work: Mutex::default() }));
         for (id, kept) in all(&**engine.store()).await? {

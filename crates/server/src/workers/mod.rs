@@ -17,7 +17,7 @@ use axum::http::StatusCode;
 use surefoot::LeaseError;
 use utoipa_axum::routes;
 
-pub(crate) use pool::Pool;
+pub(crate) use pool::{Census, Pool};
 
 use crate::api::{Access, Api};
 use crate::problem::Problem;
@@ -29,7 +29,7 @@ pub(crate) fn routes(api: Api) -> Api {
         .route(Access::Worker, routes!(lease::heartbeat))
         .route(Access::Worker, routes!(lease::complete))
         .route(Access::Worker, routes!(lease::fail))
-        .route(Access::Operate, routes!(show::drain))
+        .route(Access::Attend, routes!(show::drain))
         .route(Access::Read, routes!(show::list))
         .route(Access::Read, routes!(show::show))
         .route(Access::Read, routes!(show::capabilities))

@@ -128,6 +128,6 @@ fn task(lease: Lease) -> LeasedTask {
         actor: lease.actor,
         deadline: lease.deadline.map(time::text),
         lease_expires_in_ms: lease.expires_in.as_millis() as u64,
-        traceparent: None,
+        traceparent: Some(lease.traceparent),
     }
 }

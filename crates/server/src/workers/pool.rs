@@ -18,6 +18,18 @@ const WORKERS_MAX: usize = 10_000;
 /// A lost worker is shown for so long.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
 
+const CONNECTED: &str = "connected";
+const DRAINING: &str = "draining";
+const LOST: &str = "lost";
+const STATES: [&str; 3] = [CONNECTED, DRAINING, LOST];
+
+/// How many workers there are in each state, and what they can do at once.
+pub(crate) struct Census {
+    pub states: BTreeMap<&'static str, u64>,
+    /// Of those that take tasks.
+    pub slots: u64,
+}
+
 #[derive(Default)]
 pub(crate) struct Pool(Arc<Mutex<BTreeMap<String, Known>>>);
 
@@ -38,11 +50,11 @@ pub(super) struct Known {
 impl Known {
     pub fn status(&self, lease: Duration) -> &'static str {
         if self.polls == 0 && self.heard.elapsed() > lease {
-            "lost"
+            LOST
         } else if self.drained.is_cancelled() {
-            "draining"
+            DRAINING
         } else {
-            "connected"
+            CONNECTED
         }
     }
 }
@@ -126,8 +138,8 @@ impl Pool {
     }
 
     /// The worker gets no more tasks.
-    pub fn drain(&self, id: &str) -> Result<(), Problem> {
-        let known = lock(&self.0).get(id).map(|it| it.drained.clone());
+    pub(super) fn drain(&self, id: &str, may: impl Fn(&Known) -> bool) -> Result<(), Problem> {
+        let known = lock(&self.0).get(id).filter(|it| may(it)).map(|it| it.drained.clone());
         known.ok_or_else(|| unknown_worker(id))?.cancel();
         Ok(())
     }
@@ -143,6 +155,19 @@ impl Pool {
 
     pub(super) fn get(&self, id: &str) -> Option<Known> {
         lock(&self.0).get(id).cloned()
+    }
+
+    /// Counts the workers, where one that is not heard of for a lease is lost.
+    pub fn census(&self, lease: Duration) -> Census {
+        let mut census = Census { states: STATES.map(|it| (it, 0)).into(), slots: 0 };
+        for known in lock(&self.0).values() {
+            let state = known.status(lease);
+            *census.states.entry(state).or_default() += 1;
+            if state == CONNECTED {
+                census.slots += u64::from(known.said.slots);
+            }
+        }
+        census
     }
 
     pub(super) fn all(&self) -> Vec<(String, Known)> {

@@ -11,7 +11,7 @@ use surefoot_client::wire::{CapabilityState, Page, Worker, WorkerTask};
 
 use super::pool::Known;
 use super::unknown_worker;
-use crate::auth::Principal;
+use crate::auth::{Principal, Role};
 use crate::problem::Problem;
 use crate::service::Service;
 use crate::time;
@@ -52,14 +52,18 @@ pub(super) async fn show(
     Ok(Json(worker(id, known, lease(&service), tasks)))
 }
 
-/// Gives a worker no more tasks. It finishes what it has, and is told with its next poll.
+/// Gives a worker no more tasks. It finishes what it has, and is told with its next poll. A worker may
+/// drain itself: whoever registered it needs no other role.
 #[utoipa::path(post, path = "/v1/workers/{id}/drain", tag = "workers", params(("id" = String, Path)),
     responses((status = 202, description = "It drains")))]
 pub(super) async fn drain(
     State(service): State<Service>,
+    principal: Principal,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    service.workers().drain(&id)?;
+    // A worker's token speaks for the workers that registered with it.
+    let is_worker = principal.role == Role::Worker;
+    service.workers().drain(&id, |it| !is_worker || it.actor == principal.actor)?;
     Ok(StatusCode::ACCEPTED)
 }
 

@@ -2,13 +2,15 @@
 
 #![allow(dead_code, clippy::unwrap_used, reason = "each test file uses a part of it")]
 
+pub mod issuer;
 pub mod sse;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use surefoot::{Engine, RemoteConfig};
-use surefoot_server::{ServerConfig, Service, serve};
+use surefoot_server::{Metrics, ServerConfig, Service, serve};
 use tokio_util::sync::CancellationToken;
 
 /// A server over a store in memory, stopped when it is dropped.
@@ -51,8 +53,13 @@ impl Server {
     }
 
     pub async fn over(engine: Engine, config: ServerConfig) -> Server {
+        Server::counting(engine, config, Default::default()).await
+    }
+
+    /// Serves an engine whose observer is `metrics`.
+    pub async fn counting(engine: Engine, config: ServerConfig, metrics: Arc<Metrics>) -> Server {
         let config = ServerConfig { listen: "127.0.0.1:0".to_owned(), ..config };
-        let service = Service::open(engine.clone(), config).await.unwrap();
+        let service = Service::with_metrics(engine.clone(), config, metrics).await.unwrap();
         let listener = service.bind().await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();

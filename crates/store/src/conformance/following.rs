@@ -121,6 +121,7 @@ pub async fn logs_of_all_runs_are_followed(fixture: &dyn Fixture) {
 /// A position that gc has freed would hide what is written there from whoever has read past it.
 pub async fn gc_gives_no_position_again(fixture: &dyn Fixture) {
     let (mut store, owner) = claimed(fixture).await;
+    assert_eq!(store.journal_removed().await.unwrap(), 0);
     for number in 1..=4 {
         let before = ends(&*store).await;
         let mut batch = ended(run_id(number), 5);
@@ -137,5 +138,6 @@ pub async fn gc_gives_no_position_again(fixture: &dyn Fixture) {
             store = fixture.reopen(store).await;
         }
         assert_eq!(ends(&*store).await, after, "run {number}");
+        assert_eq!(store.journal_removed().await.unwrap(), after.0, "run {number}");
     }
 }

@@ -61,6 +61,7 @@ macro_rules! conformance_suite {
             key_is_taken_once_for_a_workflow
             runs_are_filtered
             runs_are_paged_newest_first
+            runs_are_tallied
             ids_are_found_by_prefix
             active_runs_are_paged_oldest_first
             idle_runs_come_due

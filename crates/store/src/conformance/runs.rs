@@ -155,6 +155,43 @@ pub async fn runs_are_paged_newest_first(fixture: &dyn Fixture) {
     assert_eq!(seen, (1..=25).rev().map(run_id).collect::<Vec<_>>());
 }
 
+pub async fn runs_are_tallied(fixture: &dyn Fixture) {
+    let (store, owner) = claimed(fixture).await;
+    let id = |at: u64| RunId::new(at, at.into());
+    let of = |at: u64, status: &str, activity: Activity| RunRow {
+        status: status.to_owned(),
+        activity,
+        created_at: at,
+        ..row(id(at))
+    };
+    let end = |at: u64, status: &str, ended_at: u64| RunRow {
+        ended_at: Some(ended_at),
+        ..of(at, status, Activity::Ended)
+    };
+    let rows = [
+        of(10, "running", Activity::Idle { wake_at: None }),
+        of(20, "running", Activity::Active),
+        of(5, "paused", Activity::Idle { wake_at: Some(7) }),
+        end(30, "completed", 90),
+        end(40, "failed", 95),
+        end(50, "completed", 60),
+    ];
+    apply(&*store, owner, rows.into_iter().map(begin).collect()).await;
+    let store = fixture.reopen(store).await;
+    let counts = |all: &[(&str, u64)]| -> BTreeMap<String, u64> {
+        all.iter().map(|(status, count)| ((*status).to_owned(), *count)).collect()
+    };
+    let tally = store.tally(61).await.unwrap();
+    assert_eq!(tally.unended, counts(&[("running", 2), ("paused", 1)]));
+    assert_eq!((tally.active, tally.oldest, tally.created), (1, Some(id(5)), 0));
+    assert_eq!(tally.ended, counts(&[("completed", 1), ("failed", 1)]));
+    assert_eq!(tally.took_ms, [55, 60], "the last to end first");
+    let all = store.tally(0).await.unwrap();
+    assert_eq!((all.created, all.ended.values().sum::<u64>()), (6, 3));
+    let none = store.tally(u64::from(u32::MAX)).await.unwrap();
+    assert_eq!((none.created, none.ended, none.took_ms), (0, BTreeMap::new(), Vec::new()));
+}
+
 pub async fn ids_are_found_by_prefix(fixture: &dyn Fixture) {
     let (store, owner) = claimed(fixture).await;
     let ids = [RunId::new(1, 5), RunId::new(1, 6), RunId::new(u64::MAX, 7)];

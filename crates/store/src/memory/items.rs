@@ -71,8 +71,11 @@ impl Order {
         self.entries.insert(self.end, (run, seq));
     }
 
-    pub fn remove(&mut self, run: RunId) {
+    /// Removes the entries of a run, and returns the position of its last one.
+    pub fn remove(&mut self, run: RunId) -> i64 {
+        let last = self.entries.iter().rfind(|(_, (it, _))| *it == run).map_or(0, |it| *it.0);
         self.entries.retain(|_, (it, _)| *it != run);
+        last
     }
 
     pub fn end(&self) -> i64 {

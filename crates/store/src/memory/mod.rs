@@ -35,6 +35,8 @@ struct Kept {
     definitions: Vec<DefinitionRow>,
     logs: Vec<StoredLog>,
     last_log: i64,
+    /// Where the newest removed record stood.
+    removed: i64,
     inbox: BTreeMap<i64, InboxRow>,
     last_entry: i64,
     items: Items,
@@ -100,6 +102,35 @@ impl Store for MemoryStore {
         let kept = self.kept();
         let rows = kept.rows.values().rev().filter(|row| matches(row, filter));
         Ok(rows.take(filter.limit as usize).cloned().collect())
+    }
+
+    async fn journal_removed(&self) -> Result<i64> {
+        Ok(self.kept().removed)
+    }
+
+    async fn tally(&self, since: Millis) -> Result<Tally> {
+        let kept = self.kept();
+        let mut tally = Tally::default();
+        let mut took = Vec::new();
+        for row in kept.rows.values() {
+            tally.created += u64::from(row.id.created_ms() >= since);
+            tally.active += u64::from(row.activity == Activity::Active);
+            match row.ended_at {
+                _ if row.activity != Activity::Ended => {
+                    *tally.unended.entry(row.status.clone()).or_default() += 1;
+                    tally.oldest = tally.oldest.or(Some(row.id));
+                }
+                Some(ended_at) if ended_at >= since => {
+                    *tally.ended.entry(row.status.clone()).or_default() += 1;
+                    took.push((ended_at, ended_at.saturating_sub(row.created_at)));
+                }
+                _ => {}
+            }
+        }
+        took.sort_unstable_by(|one, other| other.cmp(one));
+        took.truncate(TALLY_SAMPLE_MAX as usize);
+        tally.took_ms = took.into_iter().map(|it| it.1).collect();
+        Ok(tally)
     }
 
     async fn active(&self, shard: Shard, after: Option<RunId>, limit: u32) -> Result<Vec<RunId>> {
@@ -410,7 +441,7 @@ impl Kept {
     fn remove(&mut self, run: RunId, collected: &mut Collected) {
         collected.runs += 1;
         collected.records += self.journals.remove(&run).map_or(0, |it| it.len() as u64);
-        self.order.remove(run);
+        self.removed = self.removed.max(self.order.remove(run));
         self.snapshots.remove(&run);
         if let Some(row) = self.rows.remove(&run)
             && let Some(key) = row.key

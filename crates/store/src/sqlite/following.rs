@@ -2,6 +2,7 @@
 //! so positions ascend in the order of commits: what a reader sees ends where its image ends.
 
 use rusqlite::Connection;
+use surefoot_core::ids::RunId;
 
 use super::checksum;
 use super::failure::{Attempt, Failure};
@@ -56,6 +57,29 @@ pub fn logs(connection: &Connection, after: i64, limit: u32) -> Attempt<Vec<Stor
 pub fn logs_end(connection: &Connection) -> Attempt<i64> {
     let sql = "SELECT max((SELECT coalesce(max(pos), 0) FROM logs), (SELECT pos FROM logs_floor))";
     Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
+}
+
+/// Where the newest removed record stood, among the facts about the store.
+const REMOVED: &str = "journal_removed";
+
+pub fn journal_removed(connection: &Connection) -> Attempt<i64> {
+    let sql = "SELECT coalesce(max(CAST(value AS INTEGER)), 0) FROM meta WHERE name = ?";
+    Ok(connection.prepare_cached(sql)?.query_row([REMOVED], |row| row.get(0))?)
+}
+
+/// Takes note of what is about to be removed: whoever has not come so far will miss it. Every
+/// record has its entry in the index.
+pub fn keep_journal_removed(connection: &Connection, runs: &[RunId]) -> Attempt<()> {
+    let mut removed = journal_removed(connection)?;
+    let mut statement = connection
+        .prepare_cached("SELECT coalesce(max(pos), 0) FROM journal_index WHERE run = ?")?;
+    for run in runs {
+        removed = removed.max(statement.query_row([run.to_bytes()], |row| row.get(0))?);
+    }
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)")?
+        .execute((REMOVED, removed.to_string()))?;
+    Ok(())
 }
 
 /// Remembers where the lines end, before some are removed: a reader that follows would miss a line

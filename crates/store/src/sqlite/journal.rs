@@ -112,10 +112,7 @@ impl Journal {
 
     /// Removes a run's records and returns how many there were.
     pub fn remove(&mut self, connection: &Connection, run: RunId) -> Attempt<u64> {
-        let ends = self.ends(connection)?;
-        if ends.newest > ends.indexed {
-            self.index(connection)?;
-        }
+        self.index_all(connection)?;
         self.young.remove(&run);
         self.old.remove(&run);
         let id = run.to_bytes();
@@ -126,6 +123,15 @@ impl Journal {
             .execute([id])?;
         connection.prepare_cached("DELETE FROM journal_index WHERE run = ?")?.execute([id])?;
         Ok(removed as u64)
+    }
+
+    /// Gives the records of the tail their entries.
+    pub fn index_all(&mut self, connection: &Connection) -> Attempt<()> {
+        let ends = self.ends(connection)?;
+        if ends.newest > ends.indexed {
+            self.index(connection)?;
+        }
+        Ok(())
     }
 
     pub fn committed(&mut self) {

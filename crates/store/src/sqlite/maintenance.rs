@@ -115,6 +115,8 @@ pub fn collect(writing: &mut Writing<'_>, retention: &Retention) -> Attempt<Coll
         statement.query_map(parameters, |row| run_id(row, 0))?.collect::<rusqlite::Result<_>>()?;
     if !runs.is_empty() {
         following::keep_logs_end(connection)?;
+        writing.journal.index_all(connection)?;
+        following::keep_journal_removed(connection, &runs)?;
     }
     let mut collected = Collected::default();
     for run in runs {

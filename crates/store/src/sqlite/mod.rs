@@ -18,6 +18,7 @@ mod reading;
 mod recent;
 mod rows;
 mod schema;
+mod tally;
 mod verify;
 mod writer;
 mod writing;
@@ -165,6 +166,15 @@ impl Store for SqliteStore {
     async fn runs(&self, filter: &RunFilter) -> Result<Vec<RunRow>> {
         let filter = filter.clone();
         self.readers.read(move |connection| reading::runs(connection, &filter)).await
+    }
+
+    async fn journal_removed(&self) -> Result<i64> {
+        self.readers.read(following::journal_removed).await
+    }
+
+    async fn tally(&self, since: Millis) -> Result<Tally> {
+        let path = self.path.clone();
+        self.readers.read(move |connection| tally::tally(connection, &path, since)).await
     }
 
     async fn active(&self, shard: Shard, after: Option<RunId>, limit: u32) -> Result<Vec<RunId>> {

@@ -19,7 +19,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::handler::{AsyncHandler, BlockingHandler};
 use crate::kinds::{Context, Kind, TaskError};
-use crate::secrets::Vault;
+use crate::secrets::{Vault, VaultError};
 
 /// Updates that a slow subscriber may be behind before it misses some.
 const UPDATES_MAX: usize = 4096;
@@ -49,8 +49,8 @@ pub enum OpenError {
     Url(String),
     #[error(transparent)]
     Store(#[from] surefoot_store::Error),
-    #[error("the secrets file cannot be read: {0}")]
-    Secrets(std::io::Error),
+    #[error(transparent)]
+    Secrets(#[from] VaultError),
     #[error("kinds.{kind}.rate: `{rate}` is not a rate: write it like 10/s or 100/m")]
     Rate { kind: String, rate: String },
 }
@@ -160,11 +160,15 @@ impl EngineBuilder {
         for kind in self.remote.iter().flat_map(|it| &it.kinds) {
             handlers.remove(kind);
         }
+        let vault = Vault::read(&self.config.secrets)?;
+        if !self.records_only {
+            vault.open_kept(&*store).await?;
+        }
         let lease = self.remote.clone().unwrap_or_default().lease;
         let shared = Arc::new(Shared {
             definitions: Definitions::new(store.clone(), context),
             handlers,
-            vault: Vault::read(&self.config.secrets).map_err(OpenError::Secrets)?,
+            vault,
             clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock::new())),
             updates: broadcast::channel(UPDATES_MAX).0,
             counters: Counters::default(),

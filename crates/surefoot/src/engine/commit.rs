@@ -6,9 +6,10 @@ use surefoot_core::ids::{Digest, RunId};
 use surefoot_core::run::{Effect, Record, RunStatus};
 use surefoot_store::{Append, LogLine, Outcome, Pending};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::remote::{LeaseError, Settled};
-use super::request::{CommandError, StartError};
+use super::request::{CommandError, RunView, StartError};
 
 /// Decisions that go to the store together.
 #[derive(Default)]
@@ -32,6 +33,8 @@ pub(super) struct Committing {
     pub batch: Batch,
     pub outcome: Pending<Vec<Outcome>>,
     pub tries: u32,
+    /// When it was handed over for the first time.
+    pub since: Instant,
 }
 
 /// What to do when one decision is durable.
@@ -43,12 +46,20 @@ pub(super) struct Follower {
     pub reply: Reply,
 }
 
+/// A start is durable.
+pub(super) enum Begun {
+    /// As it was in its first record.
+    New(Box<RunView>),
+    /// It was started before with the same key.
+    Before(RunId),
+}
+
 /// Who waits for the decision.
 pub(super) enum Reply {
     Nobody,
     Command(oneshot::Sender<Result<(), CommandError>>),
     Start {
-        reply: oneshot::Sender<Result<RunId, StartError>>,
+        reply: oneshot::Sender<Result<Begun, StartError>>,
         key: Option<String>,
         body: Option<Digest>,
     },

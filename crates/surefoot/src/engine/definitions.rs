@@ -9,7 +9,7 @@ use surefoot_core::ids::Digest;
 use surefoot_core::plan::Plan;
 use surefoot_core::source::{Problem, Severity};
 use surefoot_core::time::Millis;
-use surefoot_store::{DefinitionRow, Store};
+use surefoot_store::{DefinitionRow, Expect, Item, ItemWrite, Store};
 use tokio::sync::broadcast;
 
 use super::request::StartError;
@@ -45,11 +45,58 @@ fn first(problems: &[Problem]) -> String {
         .map_or_else(String::new, |it| format!("[{}] {}", it.code, it.message))
 }
 
+/// Where the active version is kept of a workflow whose newest one is not: its hash.
+const ACTIVE: &str = "active";
+/// Items that are read in one go.
+const PAGE: u32 = 1000;
+
+/// Returns the versions of a workflow (or of all) that a store has: first the active ones, which new
+/// runs take, then the others, the newest first.
+///
+/// ```
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// let engine = surefoot::Engine::builder().store("memory:").open().await.unwrap();
+/// for version in ["1.0.0", "2.0.0"] {
+///     let source = format!("{{id: a, version: {version}, tasks: {{t: {{uses: log}}}}}}");
+///     engine.deploy(&source.replace("log", "log, with: {message: hello}")).await.unwrap();
+/// }
+/// engine.activate("a", "1.0.0").await.unwrap();
+/// let versions = surefoot::versions(&**engine.store(), Some("a")).await.unwrap();
+/// assert_eq!(versions.iter().map(|it| &*it.version).collect::<Vec<_>>(), ["1.0.0", "2.0.0"]);
+/// # });
+/// ```
+pub async fn versions(
+    store: &dyn Store,
+    workflow: Option<&str>,
+) -> Result<Vec<DefinitionRow>, surefoot_store::Error> {
+    let mut rows = store.definitions(workflow).await?;
+    let mut active: Vec<Item> = Vec::new();
+    match workflow {
+        Some(_) if rows.len() < 2 => {}
+        Some(workflow) => active.extend(store.item(ACTIVE, workflow).await?),
+        None => loop {
+            let page = store.items(ACTIVE, active.last().map(|it| &*it.key), PAGE).await?;
+            let is_last = page.len() < PAGE as usize;
+            active.extend(page);
+            if is_last {
+                break;
+            }
+        },
+    }
+    let active: HashMap<String, Vec<u8>> = active.into_iter().map(|it| (it.key, it.body)).collect();
+    let is_active = |row: &DefinitionRow| {
+        active.get(&row.workflow).is_some_and(|it| *it == row.hash.to_string().into_bytes())
+    };
+    // The order is kept among the others.
+    rows.sort_by_key(|row| !is_active(row));
+    Ok(rows)
+}
+
 pub(crate) struct Definitions {
     store: Arc<dyn Store>,
     context: CheckContext,
     plans: Mutex<HashMap<Digest, Arc<Plan>>>,
-    /// The newest version of each workflow, and each version by name.
+    /// The active version of each workflow, and each version by name.
     names: Mutex<HashMap<(String, Option<String>), Digest>>,
     /// Says the workflow of each deployment.
     deployments: broadcast::Sender<String>,
@@ -100,11 +147,36 @@ impl Definitions {
                 return Err(DeployError::VersionExists { workflow, version, existing });
             }
         }
+        self.make_active(&row).await?;
         self.remember(&row, &plan);
         // Nobody may be listening.
         let _ = self.deployments.send(row.workflow.clone());
         let problems = document.problems;
         Ok(Deployed { workflow: row.workflow, version: row.version, hash, plan, problems })
+    }
+
+    /// Makes a version the one that new runs take.
+    pub async fn activate(&self, workflow: &str, version: &str) -> Result<Arc<Plan>, StartError> {
+        let plan = self.find(workflow, Some(version)).await?;
+        let rows = self.store.definitions(Some(workflow)).await?;
+        if let Some(row) = rows.iter().find(|it| it.version == version) {
+            self.make_active(row).await?;
+            self.remember(row, &plan);
+            // Nobody may be listening.
+            let _ = self.deployments.send(workflow.to_owned());
+        }
+        Ok(plan)
+    }
+
+    /// Keeps which version is active, where the order of the store does not say so.
+    async fn make_active(&self, row: &DefinitionRow) -> Result<(), surefoot_store::Error> {
+        let rows = versions(&*self.store, Some(&row.workflow)).await?;
+        if rows.first().is_some_and(|it| it.hash == row.hash) {
+            return Ok(());
+        }
+        let body = row.hash.to_string().into_bytes();
+        let write = ItemWrite::put(ACTIVE, &row.workflow, Expect::Anything, body);
+        self.store.write_items(vec![write]).await.map(drop)
     }
 
     fn remember(&self, row: &DefinitionRow, plan: &Arc<Plan>) {
@@ -120,7 +192,7 @@ impl Definitions {
         plans.insert(hash, plan.clone());
     }
 
-    /// Returns the plan of a version, or of the newest one.
+    /// Returns the plan of a version, or of the active one.
     pub async fn find(
         &self,
         workflow: &str,
@@ -132,7 +204,7 @@ impl Definitions {
         if let Some(hash) = known {
             return self.plan(hash, workflow).await;
         }
-        let rows = self.store.definitions(Some(workflow)).await?;
+        let rows = versions(&*self.store, Some(workflow)).await?;
         if rows.is_empty() {
             let known = self.store.definitions(None).await?;
             let known = known.into_iter().map(|it| it.workflow).collect();

@@ -34,27 +34,30 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use surefoot_core::ids::RunId;
-use surefoot_core::run::{By, Command, Parent};
-use surefoot_store::Store;
+use surefoot_core::run::{By, Command, Parent, Run};
+use surefoot_store::{RunRow, Store};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 pub use builder::{EngineBuilder, OpenError};
 pub(crate) use definitions::plan_of;
-pub use definitions::{DeployError, Deployed};
+pub use definitions::{DeployError, Deployed, versions};
 pub use observe::{Observation, Observer};
 pub use remote::{
     Alive, Beat, Capability, Lease, LeaseError, LeaseInfo, RemoteConfig, Settled, TakeError,
     TakeRequest, Taken,
 };
 pub use request::{
-    CommandError, ForkRequest, Inbox, RunOutcome, StartError, StartRequest, Statistics, Update,
+    CommandError, ForkRequest, Inbox, RunOutcome, RunView, StartError, StartRequest, Statistics,
+    Update,
 };
 pub(crate) use shard::SHARD;
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::inspect::InspectError;
 use crate::secrets::Vault;
 use attempt::Handlers;
+use commit::Begun;
 use definitions::Definitions;
 use remote::Leases;
 use request::Counters;
@@ -110,31 +113,41 @@ impl Engine {
         self.shared.definitions.deploy(source, self.now(), true).await
     }
 
+    /// Makes a version that was deployed the one that new runs take. A deployment does so too.
+    pub async fn activate(&self, workflow: &str, version: &str) -> Result<(), StartError> {
+        self.shared.definitions.activate(workflow, version).await.map(drop)
+    }
+
     /// Starts a run and returns once its start is durable. With a key that was used before for
     /// the same workflow and the same request, returns the run that was started then.
     pub async fn start(&self, request: StartRequest) -> Result<RunHandle, StartError> {
-        let id = self.new_id();
-        let new = self.prepare(id, request).await?;
-        let (reply, answer) = oneshot::channel();
-        self.send(Message::Start { new: Box::new(new), reply: Some(reply), waiter: None }).await?;
-        let run = answer.await.map_err(|_| StartError::Stopping)??;
-        Ok(self.run(run))
+        Ok(self.begin(request, false).await?.handle)
+    }
+
+    /// As [`Engine::start`], and says what was started. `awaited` says whether its end will be
+    /// waited for: a run whose end nobody waits for costs no memory while it waits.
+    pub async fn begin(&self, request: StartRequest, awaited: bool) -> Result<Started, StartError> {
+        let new = self.prepare(self.new_id(), request).await?;
+        self.create(new, awaited).await
     }
 
     /// Starts a run and waits for its end.
     pub async fn execute(&self, request: StartRequest) -> Result<RunOutcome, StartError> {
-        let id = self.new_id();
-        let new = self.prepare(id, request).await?;
-        let (waiter, end) = oneshot::channel();
+        let started = self.begin(request, true).await?;
+        let ended = started.end().await.map_err(|_| StartError::Stopping)?;
+        Ok((*ended).into())
+    }
+
+    async fn create(&self, new: NewRun, awaited: bool) -> Result<Started, StartError> {
+        let id = new.id;
+        let (waiter, end) = awaited.then(oneshot::channel).unzip();
         let (reply, answer) = oneshot::channel();
-        let message =
-            Message::Start { new: Box::new(new), reply: Some(reply), waiter: Some(waiter) };
-        self.send(message).await?;
-        let run = answer.await.map_err(|_| StartError::Stopping)??;
-        if run != id {
-            return self.run(run).wait().await.map_err(|_| StartError::Stopping);
-        }
-        end.await.map_err(|_| StartError::Stopping)
+        self.send(Message::Start { new: Box::new(new), reply, waiter }).await?;
+        let begun = answer.await.map_err(|_| StartError::Stopping)??;
+        Ok(match begun {
+            Begun::New(view) => Started { handle: self.run(id), view: Some(view), end },
+            Begun::Before(run) => Started { handle: self.run(run), view: None, end },
+        })
     }
 
     /// Returns a handle on a run, whether it exists or not.
@@ -159,10 +172,7 @@ impl Engine {
         let (start, fork) = request.apply(&old)?;
         let mut new = self.prepare(self.new_id(), start).await?;
         new.created.fork = Some(fork);
-        let (reply, answer) = oneshot::channel();
-        self.send(Message::Start { new: Box::new(new), reply: Some(reply), waiter: None }).await?;
-        let run = answer.await.map_err(|_| StartError::Stopping)??;
-        Ok(self.run(run))
+        Ok(self.create(new, false).await?.handle)
     }
 
     /// Returns everything that becomes durable from now on, and log lines as they come. A
@@ -189,6 +199,10 @@ impl Engine {
         self.shared.vault.lend().get(name)
     }
 
+    pub(crate) fn vault(&self) -> &Vault {
+        &self.shared.vault
+    }
+
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.shared.store
     }
@@ -201,6 +215,12 @@ impl Engine {
         version: Option<&str>,
     ) -> Result<Arc<surefoot_core::plan::Plan>, StartError> {
         self.shared.definitions.find(workflow, version).await
+    }
+
+    /// Reads a run as the store has it. The plans of the engine serve, so this is cheaper than
+    /// [`crate::inspect::load`].
+    pub async fn load(&self, run: RunId) -> Result<Run, InspectError> {
+        Ok(self.shared.load(run).await?.0)
     }
 
     /// Resolves once nothing is going on: what is left waits for people, signals, or times more
@@ -271,9 +291,25 @@ impl Shared {
         request.into_new_run(id, plan, parent)
     }
 
+    /// Reads a run and its row.
+    pub async fn load(&self, id: RunId) -> Result<(Run, RunRow), InspectError> {
+        let row = self.store.run(id).await?.ok_or(InspectError::NotFound(id))?;
+        let plan = self.definitions.plan(row.definition, &row.workflow).await;
+        let plan =
+            plan.map_err(|error| InspectError::Unreadable { run: id, reason: error.to_string() })?;
+        let state = crate::inspect::fold(&*self.store, id).await?;
+        Ok((Run::new(plan, state, Arc::new(self.config.limits.clone())), row))
+    }
+
     /// Whether workers in other processes execute this kind.
     pub fn is_remote(&self, kind: &str) -> bool {
         self.remote.is_some() && kind != "workflow" && self.handlers.get(kind).is_none()
+    }
+
+    pub fn observe(&self, observation: Observation<'_>) {
+        if let Some(observer) = &self.observer {
+            observer.observe(observation);
+        }
     }
 
     pub fn leases(&self) -> MutexGuard<'_, Leases> {
@@ -282,6 +318,27 @@ impl Shared {
 
     pub fn count(&self, counter: impl Fn(&Counters) -> &std::sync::atomic::AtomicU64, by: u64) {
         counter(&self.counters).fetch_add(by, Ordering::Relaxed);
+    }
+}
+
+/// A run whose start is durable.
+pub struct Started {
+    pub handle: RunHandle,
+    /// As it began; nothing if it was started before with the same key.
+    pub view: Option<Box<RunView>>,
+    end: Option<oneshot::Receiver<Box<RunView>>>,
+}
+
+impl Started {
+    /// Returns once the run has ended, however long that takes.
+    pub async fn end(self) -> Result<Box<RunView>, CommandError> {
+        if let Some(end) = self.end
+            && let Ok(view) = end.await
+        {
+            return Ok(view);
+        }
+        // Another run was there, or the loop has let go of this one.
+        self.handle.end().await
     }
 }
 
@@ -303,18 +360,22 @@ impl RunHandle {
 
     /// Returns once the run has ended, however long that takes.
     pub async fn wait(&self) -> Result<RunOutcome, CommandError> {
+        Ok((*self.end().await?).into())
+    }
+
+    /// As [`RunHandle::wait`], and says everything about the run.
+    pub async fn end(&self) -> Result<Box<RunView>, CommandError> {
         let (waiter, end) = oneshot::channel();
         let message = Message::Wait { run: self.id, waiter };
         self.engine.messages.send(message).await.map_err(|_| CommandError::Stopping)?;
         // The loop drops the waiter of a run that has ended already, or does not exist.
-        if let Ok(outcome) = end.await {
-            return Ok(outcome);
+        if let Ok(view) = end.await {
+            return Ok(view);
         }
-        let store = &*self.engine.shared.store;
-        match crate::inspect::load(store, self.id).await {
-            Ok(run) if run.state().status.is_terminal() => Ok(RunOutcome::of(run.state())),
-            Ok(_) => Err(CommandError::Stopping),
-            Err(error) => Err(error.into()),
+        let (run, row) = self.engine.shared.load(self.id).await?;
+        match run.state().status.is_terminal() {
+            true => Ok(Box::new(RunView::of(run.state(), row))),
+            false => Err(CommandError::Stopping),
         }
     }
 

@@ -1,5 +1,7 @@
 //! What an engine does, told as it becomes durable, for who counts and measures.
 
+use std::time::Duration;
+
 use surefoot_core::ids::RunId;
 use surefoot_core::run::{Event, Record, Run, RunStatus, TaskId};
 
@@ -51,6 +53,15 @@ pub enum Observation<'a> {
     AttemptLost {
         workflow: &'a str,
         kind: &'a str,
+    },
+    /// What was due is done now.
+    TimerFired {
+        late_ms: u64,
+    },
+    /// The store has made so many records durable, together.
+    Appended {
+        records: usize,
+        took: Duration,
     },
 }
 

@@ -14,7 +14,7 @@ use surefoot_core::run::{
     RunStatus, TaskStatus, size,
 };
 use surefoot_core::schema::Violation;
-use surefoot_store::LogLine;
+use surefoot_store::{LogLine, RunRow};
 
 use super::shard::NewRun;
 use crate::inspect::InspectError;
@@ -43,6 +43,8 @@ pub struct StartRequest {
     pub priority: Option<i32>,
     /// Who asks.
     pub actor: String,
+    /// Where in a trace it is asked, as W3C Trace Context writes it. What is not valid is ignored.
+    pub traceparent: Option<String>,
 }
 
 impl StartRequest {
@@ -74,6 +76,11 @@ impl StartRequest {
 
     pub fn actor(self, actor: &str) -> StartRequest {
         StartRequest { actor: actor.to_owned(), ..self }
+    }
+
+    /// Makes the run part of the caller's trace.
+    pub fn traceparent(self, traceparent: Option<&str>) -> StartRequest {
+        StartRequest { traceparent: traceparent.map(str::to_owned), ..self }
     }
 
     pub(super) fn check(&self, plan: &Plan, limits: &Limits) -> Result<(), StartError> {
@@ -123,6 +130,9 @@ impl StartRequest {
             parent,
             concurrency_key,
             fork: None,
+            traceparent: self
+                .traceparent
+                .filter(|it| surefoot_core::trace::TraceParent::read(it).is_some()),
         };
         Ok(NewRun { id, plan, created, body })
     }
@@ -165,8 +175,39 @@ impl ForkRequest {
             labels: state.created.labels.clone(),
             priority: Some(state.created.priority),
             actor: self.actor,
+            traceparent: None,
         };
         Ok((request, Fork { run: state.id, results }))
+    }
+}
+
+/// A run as it was when something about it became durable.
+#[derive(Clone, Debug)]
+pub struct RunView {
+    pub row: RunRow,
+    pub status: RunStatus,
+    pub input: Arc<Value>,
+    pub output: Option<Arc<Value>>,
+    pub error: Option<RunError>,
+}
+
+impl RunView {
+    pub(crate) fn of(state: &RunState, row: RunRow) -> RunView {
+        RunView {
+            row,
+            status: state.status,
+            input: state.created.input.value().clone(),
+            output: state.output.clone(),
+            error: state.error.as_deref().cloned(),
+        }
+    }
+
+    /// Leaves out what was decided since and may not be durable yet.
+    pub(super) fn after_first_record(self, status: RunStatus) -> RunView {
+        match status.is_terminal() {
+            true => self,
+            false => RunView { status, output: None, error: None, ..self },
+        }
     }
 }
 
@@ -181,15 +222,12 @@ pub struct RunOutcome {
     pub took_ms: u64,
 }
 
-impl RunOutcome {
-    pub(crate) fn of(state: &RunState) -> RunOutcome {
-        RunOutcome {
-            run: state.id,
-            status: state.status,
-            output: state.output.as_deref().cloned().unwrap_or_default(),
-            error: state.error.as_deref().cloned(),
-            took_ms: state.ended_at.unwrap_or(state.last_at).saturating_sub(state.created_at),
-        }
+impl From<RunView> for RunOutcome {
+    fn from(view: RunView) -> RunOutcome {
+        let RunView { row, status, output, error, .. } = view;
+        let took_ms = row.ended_at.unwrap_or(row.created_at).saturating_sub(row.created_at);
+        let output = output.map(Arc::unwrap_or_clone).unwrap_or_default();
+        RunOutcome { run: row.id, status, output, error, took_ms }
     }
 }
 

@@ -103,10 +103,14 @@ impl Resident {
 
     /// Returns the first row of a new run.
     pub fn first_row(&mut self, body: Option<surefoot_core::ids::Digest>) -> RowChange {
+        self.row = (self.run.state().status, self.activity());
+        RowChange::Insert(Box::new(RunRow { key_body: body, ..self.whole_row() }))
+    }
+
+    /// Returns the run as lists show it, without what was asked with its key.
+    pub fn whole_row(&mut self) -> RunRow {
         let activity = self.activity();
-        self.row = (self.run.state().status, activity);
-        let row = RunRow { key_body: body, activity, ..inspect::row(&self.run) };
-        RowChange::Insert(Box::new(row))
+        RunRow { activity, ..inspect::row(&self.run) }
     }
 
     /// Returns what changes in the row, if its status or its pending cause has changed.

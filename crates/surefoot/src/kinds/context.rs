@@ -31,6 +31,9 @@ pub struct Context {
     pub idempotency_key: String,
     /// Who started the run.
     pub actor: String,
+    /// Where in a trace the attempt stands, as W3C Trace Context writes it: hand it to the outside,
+    /// so that what happens there is seen under this attempt. Empty where there is no trace.
+    pub traceparent: String,
     /// When the engine will give up on this attempt.
     pub deadline: Option<Millis>,
     pub(crate) cancel: CancellationToken,
@@ -60,11 +63,17 @@ impl Context {
             attempt,
             idempotency_key: idempotency_key.to_owned(),
             actor: actor.to_owned(),
+            traceparent: String::new(),
             deadline: None,
             cancel: CancellationToken::new(),
             log: Arc::new(log),
             beat: Arc::new(|| ()),
         }
+    }
+
+    /// Says where in a trace the attempt stands.
+    pub fn with_traceparent(self, traceparent: &str) -> Context {
+        Context { traceparent: traceparent.to_owned(), ..self }
     }
 
     /// Asks the attempt to end.
@@ -83,6 +92,7 @@ impl Context {
             attempt: 1,
             idempotency_key: format!("key-of-{task}"),
             actor: "tester".to_owned(),
+            traceparent: String::new(),
             deadline: None,
             cancel: CancellationToken::new(),
             log: Arc::new(log),

@@ -16,10 +16,11 @@ pub(crate) use context::LogSink;
 pub use context::{Context, Kind};
 pub use emit::{EmitConfig, EmitKind};
 pub use file::{FileConfig, FileKind, Root};
-pub use http::{Cidr, HttpConfig, HttpKind};
+pub use http::{Cidr, EgressConfig, EgressRule, HostPattern, HttpConfig, HttpKind, Verdict};
 pub use shell::{ShellConfig, ShellKind};
 pub use sql::{DatabaseConfig, SqlConfig, SqlKind};
 pub use surefoot_core::task_error::TaskError;
+pub(crate) use tls::install_provider as install_tls_provider;
 
 use std::sync::Arc;
 
@@ -27,7 +28,7 @@ use crate::config::Config;
 
 /// Makes the kinds that every engine has.
 pub fn built_in(config: &Config) -> Vec<(&'static str, Arc<dyn Kind>)> {
-    let http = Arc::new(HttpKind::new(config.http.clone()));
+    let http = Arc::new(HttpKind::with_egress(config.http.clone(), config.egress.clone()));
     vec![
         ("emit", Arc::new(EmitKind::new(config.emit.clone(), http.clone())) as Arc<dyn Kind>),
         ("http", http),

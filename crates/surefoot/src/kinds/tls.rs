@@ -3,7 +3,7 @@
 use std::sync::Once;
 
 /// Makes ring the provider of this process, unless the embedding program chose one already.
-pub(super) fn install_provider() {
+pub(crate) fn install_provider() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         // An error means that a provider is installed, which is all that is needed.

@@ -39,7 +39,7 @@ struct Replacement {
 impl Schedules {
     /// Takes over the triggers of a workflow's newest version. To be called after a deployment.
     pub async fn deployed(&self, workflow: &str) -> Result<()> {
-        let rows = self.store().definitions(Some(workflow)).await?;
+        let rows = crate::engine::versions(self.store(), Some(workflow)).await?;
         let Some(row) = rows.first() else { return Ok(()) };
         let plan = self.engine().plan(workflow, Some(&row.version)).await?;
         let wanted = wanted(&plan.triggers);

@@ -245,6 +245,7 @@ impl Schedules {
             labels,
             priority: spec.priority,
             actor,
+            traceparent: None,
         })
     }
 

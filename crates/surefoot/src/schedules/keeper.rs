@@ -1,12 +1,14 @@
 //! Looks at the schedules whose time has come, in batches: however many come due in one second,
-//! memory holds one batch of them.
+//! memory holds a few batches of them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use futures_util::future::join_all;
+use futures_util::stream::FuturesUnordered;
 use surefoot_core::schedule::{When, zones_version};
 use surefoot_core::time::Millis;
 use surefoot_store::{Item, ItemWrite};
@@ -20,6 +22,8 @@ use crate::engine::Update;
 
 /// Schedules that are looked at together, and written together.
 const BATCH_MAX: usize = 256;
+/// Batches under way at once: while one is read, another's starts and positions are written.
+const BATCHES_MAX: usize = 4;
 /// Items that are read together when the schedules are loaded.
 const PAGE_MAX: u32 = 1_000;
 /// Pause before a schedule is looked at again whose look failed for a reason that may go away.
@@ -58,12 +62,18 @@ impl Schedules {
     pub async fn look(&self) -> Option<Millis> {
         // However long the batches take, what is on time now is on time.
         let now = self.now();
+        let mut under_way = FuturesUnordered::new();
         loop {
-            let due = self.timers().take_due(now, BATCH_MAX);
-            if due.is_empty() {
+            while under_way.len() < BATCHES_MAX {
+                let due = self.timers().take_due(now, BATCH_MAX);
+                if due.is_empty() {
+                    break;
+                }
+                under_way.push(self.look_at(due, now));
+            }
+            if under_way.next().await.is_none() {
                 return self.timers().first();
             }
-            self.look_at(due, now).await;
         }
     }
 

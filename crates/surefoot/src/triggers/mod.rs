@@ -18,7 +18,7 @@ use surefoot_core::time::Millis;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::{Engine, StartError, StartRequest};
+use crate::engine::{Engine, StartError, StartRequest, versions};
 
 pub use seen::SEEN_MS;
 
@@ -54,6 +54,8 @@ pub struct Delivery {
     /// What expressions see as `event`; its `data` is the input where a trigger makes none.
     pub event: Value,
     pub actor: String,
+    /// Where in a trace it comes from, as W3C Trace Context writes it.
+    pub traceparent: Option<String>,
 }
 
 /// What became of a delivery.
@@ -216,7 +218,8 @@ impl Triggers {
             .version(&trigger.version)
             .input(input)
             .key(&format!("{}:{}", delivery.id, trigger.place))
-            .actor(&delivery.actor);
+            .actor(&delivery.actor)
+            .traceparent(delivery.traceparent.as_deref());
         match self.0.engine.start(request).await {
             Ok(run) => Ok(Ok(run.id())),
             // The delivery's run was started, before the definition was changed.
@@ -243,7 +246,7 @@ impl Triggers {
 
     /// Takes over the triggers of a workflow's newest version.
     pub async fn deployed(&self, workflow: &str) -> Result<(), DeliveryError> {
-        let rows = self.0.engine.store().definitions(Some(workflow)).await?;
+        let rows = versions(&**self.0.engine.store(), Some(workflow)).await?;
         let Some(row) = rows.first() else { return Ok(()) };
         let plan = self.0.engine.plan(workflow, Some(&row.version)).await?;
         let version = row.version.clone();

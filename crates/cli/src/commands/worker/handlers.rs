@@ -21,13 +21,9 @@ const EXIT_FINAL: i64 = 65;
 /// Makes the handlers that the arguments ask for, by name.
 pub(super) fn of(session: &Session, arguments: &Worker) -> Result<Vec<(String, Handler)>> {
     let mut all = Vec::new();
-    for command in &arguments.command {
-        let (name, line) = input::pair(command, "--command")?;
-        let argv = words(line).filter(|it| !it.is_empty()).ok_or_else(|| {
-            Failure::new(Exit::Usage, "SF5004", format!("--command {name}: `{line}` is no command"))
-                .hint("Write a program and its arguments, and close every quote.")
-        })?;
-        all.push((name.to_owned(), program(argv)));
+    for given in &arguments.command {
+        let (name, argv) = command(given, "--command")?;
+        all.push((name, program(argv)));
     }
     let config = &session.settings.engine;
     let kinds = built_in(config);
@@ -47,6 +43,16 @@ pub(super) fn of(session: &Session, arguments: &Worker) -> Result<Vec<(String, H
         all.extend(conformance());
     }
     Ok(all)
+}
+
+/// Reads `NAME=ARGV`, as an option has it.
+pub(crate) fn command(given: &str, option: &str) -> Result<(String, Vec<String>)> {
+    let (name, line) = input::pair(given, option)?;
+    let argv = words(line).filter(|it| !it.is_empty()).ok_or_else(|| {
+        Failure::new(Exit::Usage, "SF5004", format!("{option} {name}: `{line}` is no command"))
+            .hint("Write a program and its arguments, and close every quote.")
+    })?;
+    Ok((name.to_owned(), argv))
 }
 
 /// A program runs as a `shell` task does: in a process group that does not outlive its attempt.

@@ -3,6 +3,8 @@
 mod conformance;
 mod handlers;
 
+pub(crate) use handlers::command;
+
 use serde_json::json;
 use surefoot_client::{Client, WorkerError, wire};
 

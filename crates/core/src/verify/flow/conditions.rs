@@ -153,7 +153,7 @@ impl Conditions {
                 (None, Some(format!("more than {CELLS_MAX} cases are to be told apart")))
             }
             Ok(table) => {
-                let reason = table.unknown.first().map(|it| it.to_string());
+                let reason = table.unknown.first().map(|it| self.names.shown(&it.to_string()));
                 (Some(table), reason)
             }
             Err(exceeded) => (None, Some(exceeded.to_string())),

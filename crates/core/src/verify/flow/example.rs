@@ -104,9 +104,8 @@ pub(super) fn fields(subject: &Subject<'_>) -> Fields {
     fields
 }
 
-/// Returns what a task gives so that conditions see what the scenario says, and others what they
-/// read.
-fn output(scenario: &Scenario, id: NodeId, kind: &str, fields: &BTreeSet<Vec<String>>) -> Value {
+/// Returns what a task of a kind may give, with the fields that are read of it.
+pub(super) fn default_output(kind: &str, fields: &BTreeSet<Vec<String>>) -> Value {
     let mut output = match crate::kind_schema::output_schema(kind) {
         Some(schema) => sample(schema),
         None => json!({}),
@@ -117,6 +116,13 @@ fn output(scenario: &Scenario, id: NodeId, kind: &str, fields: &BTreeSet<Vec<Str
             put(&mut output, segments, json!("x"));
         }
     }
+    output
+}
+
+/// Returns what a task gives so that conditions see what the scenario says, and others what they
+/// read.
+fn output(scenario: &Scenario, id: NodeId, kind: &str, fields: &BTreeSet<Vec<String>>) -> Value {
+    let mut output = default_output(kind, fields);
     for path_value in scenario.values.iter().filter(|it| it.of == Some(id)) {
         let [_, _, part, segments @ ..] = &path_value.path[..] else { continue };
         match &path_value.value {

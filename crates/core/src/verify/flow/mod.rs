@@ -10,11 +10,14 @@
 //! | `circuit` | gates, and many scenarios at once |
 //! | `encode`, `ends`, `conditions` | a plan as a circuit |
 //! | `near`, `aim`, `solve` | can these hold together: what is excluded nearby, a scenario made for it, a solver |
+//! | `doubts`, `computed`, `tries` | what of a yes is not certain, and executions that show that it is |
 //! | `reach`, `reads`, `failures` | the properties |
 
 mod aim;
 mod circuit;
+mod computed;
 mod conditions;
+mod doubts;
 mod encode;
 mod ends;
 mod example;
@@ -25,9 +28,9 @@ mod reach;
 mod reads;
 mod solve;
 mod trace;
+mod tries;
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::VecDeque;
 
 use super::Subject;
 use super::certificate::{Certificate, Contradiction, Evidence};
@@ -43,6 +46,7 @@ use encode::{Encoded, Outcomes};
 use example::Fields;
 use near::Near;
 use solve::{Model, Numbers, Solved};
+use tries::Tries;
 
 /// Gates that all questions about a plan may involve together, each counted with this many at most:
 /// few look further than nearby.
@@ -153,6 +157,10 @@ pub(crate) struct Flow {
     before: Vec<Vec<NodeId>>,
     /// Of each task the condition that makes answers about it doubtful; found out once needed.
     doubts: OnceCell<Vec<Option<NodeId>>>,
+    /// Of each task a condition before it that reads what the workflow computes.
+    computed: OnceCell<Vec<Option<NodeId>>>,
+    /// What happened in executions that were tried; made once it is needed.
+    tries: OnceCell<Tries>,
     work_left: Cell<usize>,
     replays_left: Cell<usize>,
     near: RefCell<Near>,
@@ -182,6 +190,8 @@ impl Flow {
             users: OnceCell::new(),
             before,
             doubts: OnceCell::new(),
+            computed: OnceCell::new(),
+            tries: OnceCell::new(),
             work_left,
             replays_left,
             near,
@@ -289,38 +299,6 @@ impl Flow {
     /// Returns all tasks of graphs, each after what it needs.
     fn order(&self) -> impl Iterator<Item = NodeId> {
         self.encoded.order.iter().copied()
-    }
-
-    /// Returns why an answer about a task may be a possibility that does not exist: a condition
-    /// before it that is beyond exact decision.
-    pub fn inexact(&self, subject: &Subject<'_>, id: NodeId) -> Option<String> {
-        let at = self.doubts.get_or_init(|| self.doubts())[id.0 as usize]?;
-        let reason = self.encoded.conditions.inexact(at)?;
-        Some(format!("the condition of `{}`: {reason}", subject.name(at)))
-    }
-
-    /// Returns for each task the nearest one before it whose condition is not decided exactly.
-    fn doubts(&self) -> Vec<Option<NodeId>> {
-        let mut doubts = vec![None; self.before.len()];
-        let mut todo: VecDeque<NodeId> = self.encoded.conditions.all_inexact().into();
-        if todo.is_empty() {
-            return doubts;
-        }
-        todo.iter().for_each(|it| doubts[it.0 as usize] = Some(*it));
-        let mut behind = vec![Vec::new(); self.before.len()];
-        for (at, before) in (0..).map(NodeId).zip(&self.before) {
-            before.iter().for_each(|it| behind[it.0 as usize].push(at));
-        }
-        while let Some(id) = todo.pop_front() {
-            let reason = doubts[id.0 as usize];
-            for at in &behind[id.0 as usize] {
-                if doubts[at.0 as usize].is_none() {
-                    doubts[at.0 as usize] = reason;
-                    todo.push_back(*at);
-                }
-            }
-        }
-        doubts
     }
 
     fn guard(&self, id: NodeId) -> Guard {

@@ -67,6 +67,18 @@ impl Names {
         self.meanings.get(path)
     }
 
+    /// Writes a text with the author's names in the place of ours.
+    pub fn shown(&self, text: &str) -> String {
+        // The longest first: one may begin with another.
+        let mut all: Vec<(String, &Meaning)> =
+            self.meanings.iter().map(|it| (it.0.to_string(), it.1)).collect();
+        all.sort_by_key(|it| std::cmp::Reverse(it.0.len()));
+        let written = |text: String, (ours, meaning): (String, &Meaning)| {
+            text.replace(&ours, &meaning.shown.join("."))
+        };
+        all.into_iter().fold(text.to_owned(), written)
+    }
+
     /// Returns conditions that tell apart what the circuit decides: how a task ended.
     pub fn distinctions(&self) -> Vec<String> {
         let mut all = Vec::new();
@@ -345,7 +357,7 @@ fn around(plan: &Plan, level: CompositeId) -> Option<CompositeId> {
     }
 }
 
-fn declaring(plan: &Plan, reader: NodeId, name: &str) -> Option<CompositeId> {
+pub(super) fn declaring(plan: &Plan, reader: NodeId, name: &str) -> Option<CompositeId> {
     let mut level = plan.node(reader).composite;
     loop {
         if plan.composite(level).vars.iter().any(|it| it.0 == name) {
@@ -356,7 +368,7 @@ fn declaring(plan: &Plan, reader: NodeId, name: &str) -> Option<CompositeId> {
 }
 
 /// Returns the task around another whose `for_each` has this name for its item.
-fn item_owner(plan: &Plan, reader: NodeId, name: &str) -> Option<NodeId> {
+pub(super) fn item_owner(plan: &Plan, reader: NodeId, name: &str) -> Option<NodeId> {
     let mut level = plan.node(reader).composite;
     loop {
         let owner = plan.composite(level).owner?;

@@ -48,12 +48,12 @@ fn together(join: Join) -> String {
 impl Search<'_> {
     fn task(&mut self, id: NodeId, proofs: &mut Proofs) {
         let name = self.subject.name(id);
-        self.flow.ask_about(Property::Reachability, &name);
         if self.constant(id, &name, proofs) {
             return;
         }
+        self.flow.ask_about(Property::Reachability, &name);
         match self.flow.can(&[Fact::Runs(id)]) {
-            Answer::Yes(_) => match self.flow.inexact(self.subject, id) {
+            Answer::Yes(_) => match self.flow.doubt(self.subject, id) {
                 None => proofs.prove(Property::Reachability, name),
                 Some(reason) => proofs.leave_open(Property::Reachability, name, reason),
             },
@@ -65,6 +65,7 @@ impl Search<'_> {
     /// Looks at a task's condition alone, and says whether it is never true.
     fn constant(&mut self, id: NodeId, name: &str, proofs: &mut Proofs) -> bool {
         let Some(source) = &self.subject.outline.node(id).task.condition else { return false };
+        self.flow.ask_about(Property::Constant, name);
         let guard = self.flow.guard(id);
         let (yes, no) = (self.flow.solve(&[guard.yes]), self.flow.solve(&[!guard.yes]));
         let text = source.expr.source();
@@ -86,7 +87,7 @@ impl Search<'_> {
                 let problem = problem("is always true").help("drop the condition, or mend it");
                 proofs.refute(name, Finding::at(Property::Constant, problem));
             }
-            (Answer::Yes(_), _) => match self.flow.inexact(self.subject, id) {
+            (Answer::Yes(_), _) => match self.flow.doubt_about_condition(self.subject, id) {
                 None => proofs.prove(Property::Constant, name),
                 Some(reason) => proofs.leave_open(Property::Constant, name, reason),
             },
@@ -100,6 +101,7 @@ impl Search<'_> {
     fn errors(&self, id: NodeId, name: &str, proofs: &mut Proofs) {
         let Some(source) = &self.subject.outline.node(id).task.condition else { return };
         let outcomes = self.flow.outcomes(id);
+        self.flow.ask_about(Property::GuardErrors, name);
         let lits = [outcomes.alive, outcomes.joined, self.flow.guard(id).surely_error];
         let scenario = match self.flow.solve(&lits) {
             Answer::Yes(found) => self.flow.scenario(&found, id),

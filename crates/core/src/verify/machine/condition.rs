@@ -323,7 +323,7 @@ fn compared(values: &Values, operator: Binary, outcome: bool, constant: &Json) -
     }
 }
 
-pub(super) fn literal(node: &Node) -> Option<Json> {
+pub(in crate::verify) fn literal(node: &Node) -> Option<Json> {
     match &node.kind {
         NodeKind::Literal(Literal::Null) => Some(Json::Null),
         NodeKind::Literal(Literal::Bool(value)) => Some(json!(value)),

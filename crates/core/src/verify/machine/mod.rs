@@ -10,7 +10,7 @@
 //! | `model` | which transitions there are, and which are closed |
 //! | `interface` | how work and composites can end |
 //! | `values`, `condition`, `invariant` | what variables can be in each state |
-//! | `samples`, `outputs`, `search` | what certainly happens, with a shortest way there |
+//! | `outputs`, `search` | what certainly happens, with a shortest way there |
 //! | `domains`, `guards`, `choices` | what guards decide together, and whether one is true |
 //! | `ways`, `loops`, `waits` | what is never entered, never left, or never ends |
 //! | `reads`, `assigned` | which outputs may be missing |
@@ -30,12 +30,12 @@ mod loops;
 mod model;
 mod outputs;
 mod reads;
-mod samples;
 mod search;
 mod values;
 mod waits;
 mod ways;
 
+pub(super) use condition::literal;
 pub(crate) use interface::{Abilities, Interface};
 
 use super::Subject;

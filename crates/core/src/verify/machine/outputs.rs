@@ -6,13 +6,13 @@ use serde_json::{Map, Value as Json, json};
 
 use super::interface::{Interface, constant};
 use super::model::{Entry, Model};
-use super::samples::{Wanted, overlaid, smallest};
 use crate::definition::Work;
 use crate::expr::{Budget, Template};
 use crate::kind_schema::output_schema;
 use crate::plan::{NodeId, WorkPlan, is_built_in};
 use crate::schema::Schema;
 use crate::verify::Subject;
+use crate::verify::wanted::{Wanted, overlaid, smallest};
 
 pub(super) struct Outputs<'e, 'a> {
     pub subject: &'e Subject<'a>,

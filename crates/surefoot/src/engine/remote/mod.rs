@@ -101,6 +101,8 @@ pub struct Lease {
     pub input: Value,
     pub idempotency_key: String,
     pub actor: String,
+    /// Where in a trace the attempt stands, as W3C Trace Context writes it.
+    pub traceparent: String,
     /// When the engine gives up on the attempt.
     pub deadline: Option<Millis>,
     pub expires_in: Duration,

@@ -8,16 +8,17 @@ use surefoot_core::ids::{Digest, RunId};
 use surefoot_core::run::{
     Activity, By, Command, Decision, Effect, Env, Refusal, Run, RunStatus, TaskId, TaskStatus,
 };
-use surefoot_store::{Append, LogLine, Outcome};
+use surefoot_store::{Append, LogLine, Outcome, RowChange};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::slots::{granter, keep_slots, leave_queue};
-use super::{NewRun, SHARD, Shard};
+use super::{NewRun, SHARD, Shard, Waiter};
 use crate::engine::admission::Verdict;
-use crate::engine::commit::{Batch, Committing, Follower, Reply};
-use crate::engine::observe;
+use crate::engine::commit::{Batch, Begun, Committing, Follower, Reply};
+use crate::engine::observe::{self, Observation};
 use crate::engine::remote::LeaseError;
-use crate::engine::request::{CommandError, RunOutcome, StartError, Update};
+use crate::engine::request::{CommandError, RunView, StartError, Update};
 use crate::engine::resident::{Resident, fairness};
 use crate::kinds::TaskError;
 
@@ -29,8 +30,8 @@ impl Shard {
     pub(super) fn start(
         &mut self,
         new: NewRun,
-        reply: Option<oneshot::Sender<Result<RunId, StartError>>>,
-        waiter: Option<oneshot::Sender<RunOutcome>>,
+        reply: oneshot::Sender<Result<Begun, StartError>>,
+        waiter: Option<Waiter>,
     ) {
         if self.is_stopping() {
             // The callers see their channel close, which says the same.
@@ -39,17 +40,14 @@ impl Shard {
         let (actual, limit) = (self.residents.len() + 1, self.limits.resident_runs);
         if actual > limit {
             let what = "the number of runs in memory (limits.resident_runs)".to_owned();
-            if let Some(reply) = reply {
-                let _ = reply.send(Err(StartError::Limit { what, actual, limit }));
-            }
+            let _ = reply.send(Err(StartError::Limit { what, actual, limit }));
             return;
         }
         if let Some(waiter) = waiter {
             self.waiters.entry(new.id).or_default().push(waiter);
         }
         let (key, body) = (new.created.key.clone(), new.body);
-        let reply = reply.map_or(Reply::Nobody, |reply| Reply::Start { reply, key, body });
-        self.create(new, reply);
+        self.create(new, Reply::Start { reply, key, body });
     }
 
     /// Creates a run, and starts it within the same record if it may start.
@@ -148,13 +146,7 @@ impl Shard {
     }
 
     /// Takes a decision into the batch.
-    fn absorb(
-        &mut self,
-        id: RunId,
-        decision: Decision,
-        row: Option<surefoot_store::RowChange>,
-        reply: Reply,
-    ) {
+    fn absorb(&mut self, id: RunId, decision: Decision, row: Option<RowChange>, reply: Reply) {
         let Some(resident) = self.residents.get_mut(&id) else { return };
         let now = self.shared.clock.now();
         let logs = decision.logs.into_iter().map(|it| LogLine {
@@ -270,7 +262,7 @@ impl Shard {
             return self.confirm(batch.confirmations);
         }
         let outcome = self.shared.store.append(self.owner, batch.appends.clone());
-        self.committing = Some(Committing { batch, outcome, tries: 0 });
+        self.committing = Some(Committing { batch, outcome, tries: 0, since: Instant::now() });
     }
 
     /// The store has answered.
@@ -279,11 +271,14 @@ impl Shard {
         match outcome {
             Ok(outcomes) => {
                 self.shared.count(|it| &it.records, outcomes.len() as u64);
-                let followers = committing.batch.followers.into_iter();
-                for (follower, outcome) in followers.zip(outcomes) {
-                    self.follow(follower, outcome);
+                let (records, took) = (outcomes.len(), committing.since.elapsed());
+                self.shared.observe(Observation::Appended { records, took });
+                let Batch { appends, followers, confirmations, .. } = committing.batch;
+                let decided = followers.into_iter().zip(appends).zip(outcomes);
+                for ((follower, append), outcome) in decided {
+                    self.follow(follower, append.row, outcome);
                 }
-                self.confirm(committing.batch.confirmations);
+                self.confirm(confirmations);
             }
             Err(surefoot_store::Error::Unavailable { location, reason, hint })
                 if !self.is_stopping() =>
@@ -307,7 +302,7 @@ impl Shard {
         reason: &str,
         hint: &str,
     ) {
-        let Committing { batch, tries, .. } = committing;
+        let Committing { batch, tries, since, .. } = committing;
         if tries == 0 {
             tracing::error!(%location, %reason, %hint, "the store cannot write; waiting for it");
         }
@@ -319,7 +314,7 @@ impl Shard {
             tokio::time::sleep(pause).await;
         }
         let outcome = self.shared.store.append(self.owner, batch.appends.clone());
-        self.committing = Some(Committing { batch, outcome, tries: tries + 1 });
+        self.committing = Some(Committing { batch, outcome, tries: tries + 1, since });
     }
 
     /// Nobody knows what was written: the runs are dropped, and read and decided again.
@@ -349,7 +344,7 @@ impl Shard {
     }
 
     /// A decision is durable (or was refused by the store).
-    fn follow(&mut self, follower: Follower, outcome: Outcome) {
+    fn follow(&mut self, follower: Follower, row: Option<RowChange>, outcome: Outcome) {
         let Follower { run, effects, record, status, reply } = follower;
         match outcome {
             Outcome::Applied => {}
@@ -377,8 +372,15 @@ impl Shard {
         }
         match reply {
             Reply::Start { reply, .. } => {
+                let begun = match (row, self.residents.get(&run)) {
+                    (Some(RowChange::Insert(row)), Some(resident)) => {
+                        let view = RunView::of(resident.run.state(), *row);
+                        Begun::New(Box::new(view.after_first_record(status)))
+                    }
+                    _ => Begun::Before(run),
+                };
                 // Who asked may have gone.
-                let _ = reply.send(Ok(run));
+                let _ = reply.send(Ok(begun));
             }
             // Answered in the same transaction.
             Reply::Inbox(_) | Reply::Nobody => {}
@@ -409,7 +411,7 @@ impl Shard {
         let same = |asked: Option<Digest>| asked == body;
         match reply {
             Reply::Start { reply, body: asked, .. } if same(asked) => {
-                let _ = reply.send(Ok(existing));
+                let _ = reply.send(Ok(Begun::Before(existing)));
             }
             Reply::Start { reply, key, .. } => {
                 let key = key.unwrap_or_default();
@@ -430,9 +432,16 @@ impl Shard {
         if !state.status.is_terminal() {
             return;
         }
-        let outcome = RunOutcome::of(state);
+        let (status, output, error) = (state.status, state.output.clone(), state.error.clone());
         let created = &state.created;
         let (key, parent) = (created.concurrency_key.clone(), created.parent.clone());
+        let mut waiters = self.waiters.remove(&run).unwrap_or_default();
+        waiters.retain(|it| !it.is_closed());
+        if !waiters.is_empty() {
+            let row = resident.whole_row();
+            let view = Box::new(RunView::of(resident.run.state(), row));
+            waiters.into_iter().for_each(|it| drop(it.send(view.clone())));
+        }
         resident.attempts.values().for_each(|it| it.cancel.cancel());
         for (task, place) in resident.queued.drain() {
             self.queue.remove(resident.run.kind(task).unwrap_or_default(), place);
@@ -443,13 +452,10 @@ impl Shard {
             self.admit_next(&key);
         }
         if let Some(parent) = parent.filter(|it| it.awaited) {
-            let error = outcome.error.as_ref().map(|it| it.error.clone());
-            let (status, output) = (outcome.status, outcome.output.clone());
+            let error = error.map(|it| it.error.clone());
+            let output = output.as_deref().cloned().unwrap_or_default();
             let command = Command::ChildEnded { task: parent.task, run, status, output, error };
             self.command(parent.run, command, By::engine(), Reply::Nobody);
-        }
-        for waiter in self.waiters.remove(&run).unwrap_or_default() {
-            let _ = waiter.send(outcome.clone());
         }
     }
 

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use surefoot_core::ids::{RunId, namespace};
 use surefoot_core::limits::SUB_RUN_DEPTH_MAX;
 use surefoot_core::queue::{Limit, Request};
-use surefoot_core::run::{By, Command, Effect, Parent, TaskId, TaskStatus};
+use surefoot_core::run::{By, Command, Effect, Parent, Run, TaskId, TaskStatus};
+use surefoot_core::trace::TraceParent;
 use tokio_util::sync::CancellationToken;
 
 use super::{Message, NewRun, Shard};
@@ -108,6 +109,7 @@ impl Shard {
             attempt,
             idempotency_key: run.idempotency_key(task),
             actor: run.state().created.actor.clone(),
+            traceparent: traceparent(run, task, attempt),
             deadline: run.state().task(task).due,
             kind,
             input,
@@ -194,6 +196,7 @@ impl Shard {
             labels: created.labels.clone(),
             priority: Some(created.priority),
             actor: created.actor.clone(),
+            traceparent: Some(traceparent(run, task, attempt)),
         };
         // A lost attempt finds the sub-run that it started; one after a failure, a retry or a rewind
         // gets another: what they reset is not counted, attempts are.
@@ -276,6 +279,11 @@ async fn ended_child(shared: &super::Shared, task: TaskId, child: RunId) -> Opti
     let output = state.output.as_deref().cloned().unwrap_or_default();
     let error = state.error.as_ref().map(|it| it.error.clone());
     Some(Command::ChildEnded { task, run: child, status: state.status, output, error })
+}
+
+/// Says where in a trace an attempt stands, for whatever it calls.
+pub(super) fn traceparent(run: &Run, task: TaskId, attempt: u32) -> String {
+    TraceParent::of_attempt(run.id(), &run.state().created, task, attempt).to_string()
 }
 
 fn unknown_handler(kind: &str) -> TaskError {

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use surefoot_core::ids::RunId;
-use surefoot_core::run::{By, Command, Effect, Run, RunStatus};
-use surefoot_store::{InboxRow, RunRow};
-use tokio::sync::oneshot;
+use surefoot_core::run::{By, Command, Effect, RunStatus};
+use surefoot_store::InboxRow;
 
-use super::{Message, NewRun, SHARD, Shard};
+use super::{Message, NewRun, SHARD, Shard, Waiter};
 use crate::engine::commit::Reply;
-use crate::engine::request::{CommandError, Inbox, RunOutcome};
+use crate::engine::request::{CommandError, Inbox};
 use crate::engine::resident::{Loaded, Resident};
 use crate::engine::{OpenError, Shared};
 
@@ -57,16 +56,16 @@ impl Shard {
             return;
         }
         let (shared, messages) = (self.shared.clone(), self.messages.clone());
-        let limits = self.limits.clone();
         tokio::spawn(async move {
-            let loaded = load(&shared, run, limits).await.map_err(Arc::new);
+            let loaded = shared.load(run).await.map(|(run, row)| (Box::new(run), Box::new(row)));
+            let loaded = loaded.map_err(|error| Arc::new(CommandError::from(error)));
             if let Some(messages) = messages.upgrade() {
                 let _ = messages.send(Message::Loaded { run, loaded }).await;
             }
         });
     }
 
-    pub(super) fn load_for_waiter(&mut self, run: RunId, waiter: oneshot::Sender<RunOutcome>) {
+    pub(super) fn load_for_waiter(&mut self, run: RunId, waiter: Waiter) {
         self.waiters.entry(run).or_default().push(waiter);
         self.load_for(run, Command::Advance, By::engine(), Reply::Nobody);
     }
@@ -187,17 +186,4 @@ async fn prepare_left(
     }
     let new = shared.prepare(run, request, None).await.map_err(|error| error.to_string())?;
     Ok(Box::new(new))
-}
-
-async fn load(
-    shared: &Shared,
-    id: RunId,
-    limits: Arc<surefoot_core::limits::Limits>,
-) -> Result<(Box<Run>, Box<RunRow>), CommandError> {
-    let row = shared.store.run(id).await?.ok_or(CommandError::NotFound(id))?;
-    let unreadable = |reason: String| CommandError::Unreadable { run: id, reason };
-    let plan = shared.definitions.plan(row.definition, &row.workflow).await;
-    let plan = plan.map_err(|error| unreadable(error.to_string()))?;
-    let state = crate::inspect::fold(&*shared.store, id).await?;
-    Ok((Box::new(Run::new(plan, state, limits)), Box::new(row)))
 }

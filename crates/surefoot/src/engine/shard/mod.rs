@@ -28,9 +28,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::admission::Admission;
 use super::builder::OpenError;
-use super::commit::{Batch, Committing, Reply};
+use super::commit::{Batch, Begun, Committing, Reply};
 use super::remote::{Capability, LeaseError, Settled, TakeRequest, Taken};
-use super::request::{CommandError, RunOutcome, StartError};
+use super::request::{CommandError, RunView, StartError};
 use super::resident::{Loaded, Resident};
 use super::{Config, Shared};
 use crate::kinds::TaskError;
@@ -47,12 +47,15 @@ pub(crate) const SHARD: ShardNumber = 0;
 /// The loop looks around at least this often, so that a clock that was moved is noticed.
 const SLEEP_MAX: Duration = Duration::from_secs(1);
 
+/// Is told of the end of a run.
+pub(super) type Waiter = oneshot::Sender<Box<RunView>>;
+
 /// What the loop is told.
 pub(super) enum Message {
     Start {
         new: Box<NewRun>,
-        reply: Option<oneshot::Sender<Result<RunId, StartError>>>,
-        waiter: Option<oneshot::Sender<RunOutcome>>,
+        reply: oneshot::Sender<Result<Begun, StartError>>,
+        waiter: Option<Waiter>,
     },
     Command {
         run: RunId,
@@ -124,7 +127,7 @@ pub(super) enum Message {
     },
     Wait {
         run: RunId,
-        waiter: oneshot::Sender<RunOutcome>,
+        waiter: Waiter,
     },
     Idle {
         reply: oneshot::Sender<()>,
@@ -162,7 +165,7 @@ pub(super) struct Shard {
     stored_due: Option<Millis>,
     /// Runs that a decision left something to do for.
     unfinished: VecDeque<RunId>,
-    waiters: HashMap<RunId, Vec<oneshot::Sender<RunOutcome>>>,
+    waiters: HashMap<RunId, Vec<Waiter>>,
     /// How many ended sub-runs each run has not been told of.
     owed: HashMap<RunId, u32>,
     idlers: Vec<oneshot::Sender<()>>,

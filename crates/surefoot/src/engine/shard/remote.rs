@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::Shard;
+use super::effects::traceparent;
 use crate::engine::attempt::GRACE;
 use crate::engine::commit::Reply;
 use crate::engine::remote::{
@@ -205,6 +206,7 @@ impl Shard {
             input,
             idempotency_key: run.idempotency_key(task),
             actor: run.state().created.actor.clone(),
+            traceparent: traceparent(run, task, attempt),
             deadline: run.state().task(task).due,
             expires_in: Duration::ZERO,
         };

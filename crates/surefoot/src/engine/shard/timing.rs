@@ -8,6 +8,7 @@ use surefoot_core::time::Millis;
 
 use super::{Message, SHARD, SLEEP_MAX, Shard};
 use crate::engine::commit::Reply;
+use crate::engine::observe::Observation;
 use crate::engine::retention;
 
 /// How often requests of other processes are looked for.
@@ -47,6 +48,7 @@ impl Shard {
             if let Some(resident) = self.residents.get_mut(&run) {
                 resident.due = None;
             }
+            self.shared.observe(Observation::TimerFired { late_ms: now.saturating_sub(due) });
             self.decide(run, Command::Tick, By::engine(), Reply::Nobody);
         }
         if self.stored_due.is_some_and(|it| it <= now) && !self.is_stopping() {
@@ -69,6 +71,10 @@ impl Shard {
             } else {
                 shared.store.next_wake(SHARD, now).await.unwrap_or_default()
             };
+            // What a sub-run woke has no time of its own.
+            for (due, _) in due.iter().filter(|it| it.0 > 0) {
+                shared.observe(Observation::TimerFired { late_ms: now.saturating_sub(*due) });
+            }
             let runs = due.into_iter().map(|it| it.1).collect();
             if let Some(messages) = messages.upgrade() {
                 let _ = messages.send(Message::Due { runs, next }).await;

@@ -1,20 +1,24 @@
-//! Which addresses an HTTP task may dial. Checked on the address that is really dialled: literal
-//! ones before each hop, names in the resolver that the connection uses, so that a second answer
-//! of the DNS cannot slip through.
+//! Where a request may go: which addresses, and what the operator's rules say. Checked on the
+//! address that is really dialled: literal ones before each hop, names in the resolver that the
+//! connection uses, so that a second answer of the DNS cannot slip through.
 
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 use std::sync::Arc;
+use std::{fmt, io};
 
+use futures_util::future::BoxFuture;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// What the configuration allows beyond public addresses.
+use super::egress::{Denied, EgressConfig};
+
+/// What the configuration allows beyond public addresses, and what it does not allow.
 #[derive(Clone, Debug)]
 pub(super) struct Guard {
     pub(super) allow_private: bool,
     pub(super) allow: Vec<Cidr>,
+    pub(super) egress: EgressConfig,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,45 +30,76 @@ enum Class {
     Special,
 }
 
-/// A refused address.
+/// A refused request.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{address} is {class}; list it under `allow` in [http] if it is meant")]
-pub(super) struct Blocked {
-    address: IpAddr,
-    class: &'static str,
+pub(super) enum Blocked {
+    #[error("{address} is {class}; list it under `allow` in [http] if it is meant")]
+    Address { address: IpAddr, class: &'static str },
+    #[error("{0}")]
+    Rule(Denied),
 }
 
 impl Guard {
-    pub(super) fn check(&self, address: IpAddr) -> Result<(), Blocked> {
+    /// Refuses what can be refused before a name is resolved.
+    pub(super) fn check_name(&self, host: &str, port: u16) -> Result<(), Blocked> {
+        self.egress.check_name(host, port).map_err(Blocked::Rule)
+    }
+
+    pub(super) fn check(&self, host: &str, port: u16, address: IpAddr) -> Result<(), Blocked> {
         let address = plain(address);
+        self.check_class(address)?;
+        self.egress.check(host, port, address).map_err(Blocked::Rule)
+    }
+
+    fn check_class(&self, address: IpAddr) -> Result<(), Blocked> {
         if self.allow.iter().any(|it| it.contains(address)) {
             return Ok(());
         }
         match class_of(address) {
             Class::Public => Ok(()),
             Class::Private if self.allow_private => Ok(()),
-            Class::Private => Err(Blocked { address, class: "a loopback or private address" }),
-            Class::Special => {
-                Err(Blocked { address, class: "a link-local, metadata or reserved address" })
+            Class::Private => {
+                Err(Blocked::Address { address, class: "a loopback or private address" })
             }
+            Class::Special => Err(Blocked::Address {
+                address,
+                class: "a link-local, metadata or reserved address",
+            }),
         }
     }
 }
 
-/// Resolves names with the system's resolver and gives only allowed addresses.
-pub(super) struct GuardedResolver(pub(super) Arc<Guard>);
+/// Finds the addresses of a name.
+pub(super) type Lookup =
+    Arc<dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> + Send + Sync>;
+
+/// The system's resolver.
+pub(super) fn system_lookup() -> Lookup {
+    Arc::new(|name| {
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            Ok(found.map(|it| it.ip()).collect())
+        })
+    })
+}
+
+/// Resolves the names of the connections to one port, and gives only allowed addresses.
+pub(super) struct GuardedResolver {
+    pub(super) guard: Arc<Guard>,
+    pub(super) lookup: Lookup,
+    pub(super) port: u16,
+}
 
 impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let guard = Arc::clone(&self.0);
+        let (guard, lookup, port) = (Arc::clone(&self.guard), self.lookup.clone(), self.port);
         Box::pin(async move {
-            let found: Vec<SocketAddr> =
-                tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            let found = lookup(name.as_str().to_owned()).await?;
             // One refused answer refuses the name: a mixed answer is how rebinding looks.
             for address in &found {
-                guard.check(address.ip())?;
+                guard.check(name.as_str(), port, *address)?;
             }
-            Ok(Box::new(found.into_iter()) as Addrs)
+            Ok(Box::new(found.into_iter().map(|it| SocketAddr::new(it, 0))) as Addrs)
         })
     }
 }
@@ -132,7 +167,7 @@ pub struct Cidr {
 }
 
 impl Cidr {
-    fn contains(&self, address: IpAddr) -> bool {
+    pub(super) fn contains(&self, address: IpAddr) -> bool {
         let (base, address, width) = match (self.base, address) {
             (IpAddr::V4(base), IpAddr::V4(it)) => {
                 (u128::from(base.to_bits()), u128::from(it.to_bits()), 32)
@@ -190,8 +225,8 @@ mod tests {
     #[track_caller]
     fn check(address: &str, allow_private: bool, allow: &[&str], expected: bool) {
         let allow = allow.iter().map(|it| it.parse().expect(it)).collect();
-        let guard = Guard { allow_private, allow };
-        let found = guard.check(address.parse().expect(address));
+        let guard = Guard { allow_private, allow, egress: EgressConfig::default() };
+        let found = guard.check(address, 80, address.parse().expect(address));
         assert_eq!(found.is_ok(), expected, "{address}: {found:?}");
     }
 

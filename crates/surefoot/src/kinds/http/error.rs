@@ -21,7 +21,14 @@ pub(super) fn bad_location(from: &Url, problem: &str) -> TaskError {
 }
 
 pub(super) fn blocked(url: &Url, cause: &Blocked) -> TaskError {
-    TaskError::fatal("blocked_address", format!("{} is not allowed: {cause}", shown(url)))
+    let message = format!("{} is not allowed: {cause}", shown(url));
+    match cause {
+        Blocked::Address { .. } => TaskError::fatal("blocked_address", message),
+        Blocked::Rule(denied) => TaskError {
+            details: json!({"rule": denied.rule}),
+            ..TaskError::fatal("egress_denied", message)
+        },
+    }
 }
 
 pub(super) fn redirect_loop(last: &Url, redirects_max: u32) -> TaskError {

@@ -4,9 +4,12 @@
 //! and loses its credentials when it leaves the origin.
 
 mod address;
+mod egress;
 mod error;
 mod request;
 mod response;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -24,11 +27,14 @@ use surefoot_core::task_error::TaskError;
 use surefoot_core::time::Duration;
 
 pub use self::address::Cidr;
-use self::address::{Guard, GuardedResolver};
+use self::address::{Guard, GuardedResolver, Lookup, system_lookup};
+pub use self::egress::{EgressConfig, EgressRule, HostPattern, Verdict};
 use self::request::{Exchange, Tls, With};
 use super::bounded::within;
 use super::{Context, Kind, parameters, tls};
 
+/// Clients that are kept. With more kinds of trust and ports, all are made anew.
+const CLIENTS_MAX: usize = 64;
 /// Connections that may lie idle for one host.
 const IDLE_CONNECTIONS_MAX: usize = 32;
 
@@ -63,7 +69,9 @@ impl Default for HttpConfig {
 pub struct HttpKind {
     config: HttpConfig,
     guard: Arc<Guard>,
-    clients: Mutex<HashMap<Trust, Client>>,
+    lookup: Lookup,
+    /// Each dials one port alone: what may be dialled depends on it, and a resolver is not told.
+    clients: Mutex<HashMap<(Trust, u16), Client>>,
 }
 
 /// Whom a client trusts. Each needs a client of its own, for a pooled connection was trusted once.
@@ -95,9 +103,15 @@ impl Kind for HttpKind {
 
 impl HttpKind {
     pub fn new(config: HttpConfig) -> HttpKind {
+        HttpKind::with_egress(config, EgressConfig::default())
+    }
+
+    /// As [`HttpKind::new`], with rules of where requests may go.
+    pub fn with_egress(config: HttpConfig, egress: EgressConfig) -> HttpKind {
         tls::install_provider();
-        let guard = Guard { allow_private: config.allow_private, allow: config.allow.clone() };
-        HttpKind { config, guard: Arc::new(guard), clients: Mutex::default() }
+        let (allow_private, allow) = (config.allow_private, config.allow.clone());
+        let guard = Arc::new(Guard { allow_private, allow, egress });
+        HttpKind { config, guard, lookup: system_lookup(), clients: Mutex::default() }
     }
 
     /// Posts a body under the address guard and returns the status of the answer, whose body is not
@@ -108,11 +122,7 @@ impl HttpKind {
         headers: &BTreeMap<&str, String>,
         body: String,
     ) -> Result<u16, TaskError> {
-        let url: Url = url.parse().map_err(|_| error::bad_url("it is not a URL"))?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(error::bad_url("only http and https are sent to"));
-        }
-        self.check_address(&url)?;
+        let url = self.allowed(url)?;
         let client = self.client(&url, &Tls::default())?;
         let mut request = client.post(url.clone()).body(body);
         for (name, value) in headers {
@@ -120,6 +130,37 @@ impl HttpKind {
         }
         let answer = request.send().await.map_err(|it| error::sending(&url, &it))?;
         Ok(answer.status().as_u16())
+    }
+
+    /// Gets a body of at most `bytes_max` bytes under the address guard. Follows no redirect, and
+    /// takes no other status than 200. `ca_file` has certificates that are trusted besides the
+    /// system's.
+    pub async fn get(
+        &self,
+        url: &str,
+        ca_file: Option<PathBuf>,
+        bytes_max: usize,
+    ) -> Result<Vec<u8>, TaskError> {
+        let url = self.allowed(url)?;
+        let client = self.client(&url, &Tls { ca_file, insecure: false })?;
+        let mut answer =
+            client.get(url.clone()).send().await.map_err(|it| error::sending(&url, &it))?;
+        if answer.status() != StatusCode::OK {
+            return Err(error::status(&answer, ""));
+        }
+        match response::read_body(&mut answer, bytes_max).await? {
+            (body, true) => Ok(body),
+            (_, false) => Err(error::too_large(&url, bytes_max)),
+        }
+    }
+
+    fn allowed(&self, url: &str) -> Result<Url, TaskError> {
+        let url: Url = url.parse().map_err(|_| error::bad_url("it is not a URL"))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(error::bad_url("only http and https are sent to"));
+        }
+        self.check_address(&url)?;
+        Ok(url)
     }
 
     /// Sends the request and follows redirects up to the limit.
@@ -151,13 +192,14 @@ impl HttpKind {
         request.send().await.map_err(|it| error::sending(&exchange.url, &it))
     }
 
-    /// Refuses an address in the URL; names are checked by the resolver.
+    /// Refuses an address in the URL; names are checked by the resolver once more, with theirs.
     fn check_address(&self, url: &Url) -> Result<(), TaskError> {
-        let host = url.host_str().unwrap_or_default();
-        match host.trim_matches(['[', ']']).parse() {
-            Ok(address) => self.guard.check(address).map_err(|it| error::blocked(url, &it)),
-            Err(_) => Ok(()),
-        }
+        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+        let checked = match host.parse() {
+            Ok(address) => self.guard.check(host, port(url), address),
+            Err(_) => self.guard.check_name(host, port(url)),
+        };
+        checked.map_err(|it| error::blocked(url, &it))
     }
 
     fn client(&self, url: &Url, tls: &Tls) -> Result<Client, TaskError> {
@@ -167,19 +209,24 @@ impl HttpKind {
             (_, Some(file)) => Trust::File(file.clone()),
             (_, None) => Trust::System,
         };
+        let port = port(url);
         let mut clients = self.clients.lock().expect("nobody panics while holding the lock");
-        if let Some(client) = clients.get(&trust) {
+        if let Some(client) = clients.get(&(trust.clone(), port)) {
             return Ok(client.clone());
         }
-        let client = self.build(&trust)?;
-        clients.insert(trust, client.clone());
+        if clients.len() >= CLIENTS_MAX {
+            clients.clear();
+        }
+        let client = self.build(&trust, port)?;
+        clients.insert((trust, port), client.clone());
         Ok(client)
     }
 
-    fn build(&self, trust: &Trust) -> Result<Client, TaskError> {
+    fn build(&self, trust: &Trust, port: u16) -> Result<Client, TaskError> {
         let milliseconds = std::time::Duration::from_millis;
+        let (guard, lookup) = (Arc::clone(&self.guard), self.lookup.clone());
         let builder = Client::builder()
-            .dns_resolver(GuardedResolver(Arc::clone(&self.guard)))
+            .dns_resolver(GuardedResolver { guard, lookup, port })
             // A proxy would dial on our behalf, out of the guard's sight.
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
@@ -194,6 +241,11 @@ impl HttpKind {
         };
         builder.build().map_err(|it| error::tls_setup(&it))
     }
+}
+
+/// Returns the port that a URL is dialled at.
+fn port(url: &Url) -> u16 {
+    url.port_or_known_default().unwrap_or_default()
 }
 
 /// Returns where a redirect leads; nothing if the response is none.
@@ -227,8 +279,14 @@ fn redirect(exchange: &mut Exchange, target: Url, status: StatusCode) {
     }
     if target.origin() != exchange.url.origin() {
         // Any other header may be a credential (`X-Api-Key`), and this is another server.
-        let harmless =
-            [ACCEPT, ACCEPT_LANGUAGE, CONTENT_TYPE, USER_AGENT, request::IDEMPOTENCY_KEY];
+        let harmless = [
+            ACCEPT,
+            ACCEPT_LANGUAGE,
+            CONTENT_TYPE,
+            USER_AGENT,
+            request::IDEMPOTENCY_KEY,
+            request::TRACEPARENT,
+        ];
         let kept = harmless
             .into_iter()
             .filter_map(|name| exchange.headers.remove(&name).map(|value| (name, value)));

@@ -16,6 +16,7 @@ use crate::kinds::Context;
 use crate::kinds::parameters::{bad, present, scalar_text};
 
 pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const REDIRECTS_MAX_DEFAULT: u32 = 10;
 
 /// `with` of an `http` task. Its schema is `surefoot_core::kind_schema::http`.
@@ -109,6 +110,9 @@ impl Exchange {
                 IDEMPOTENCY_KEY,
                 header_value("Idempotency-Key", &context.idempotency_key)?,
             );
+        }
+        if !context.traceparent.is_empty() {
+            headers.insert(TRACEPARENT, header_value("traceparent", &context.traceparent)?);
         }
         if let Some(auth) = &with.auth {
             headers.insert(AUTHORIZATION, authorization(auth)?);

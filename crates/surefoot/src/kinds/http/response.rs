@@ -126,7 +126,7 @@ impl Expected {
 }
 
 /// Reads at most `bytes_max` bytes, and says whether that was all.
-async fn read_body(
+pub(super) async fn read_body(
     response: &mut Response,
     bytes_max: usize,
 ) -> Result<(Vec<u8>, bool), TaskError> {

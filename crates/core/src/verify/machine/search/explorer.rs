@@ -9,13 +9,13 @@ use super::super::condition::Condition;
 use super::super::interface::Interface;
 use super::super::model::{Cause, List, Model, Rest, Stay, Way};
 use super::super::outputs::{self, Outputs};
-use super::super::samples::{Wanted, overlaid, smallest};
 use super::relevant::{needs, relevant};
 use super::{Act, Gap, Search, Visited};
 use crate::expr::{Budget, Reference};
 use crate::plan::NodeId;
 use crate::verify::Subject;
 use crate::verify::guard::Witness;
+use crate::verify::wanted::{Wanted, overlaid, smallest};
 
 /// Configurations that are visited.
 const CONFIGURATIONS_MAX: usize = 20_000;

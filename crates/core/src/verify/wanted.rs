@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value as Json, json};
 
-use super::condition::literal;
+use super::machine::literal;
 use crate::expr::ast::{Binary, Literal, Node, NodeKind};
 use crate::expr::{Expr, Template};
 
