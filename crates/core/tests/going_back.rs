@@ -68,6 +68,25 @@ fn started(source: &str) -> Lab {
 const SAGA: &str = "{id: p, tasks: {a: {uses: w, compensate: {uses: u}}, b: {needs: [a], uses: w}, c: {needs: [b], uses: w}}, finally: {clean: {uses: w}}}";
 
 #[test]
+fn a_rewind_runs_a_task_and_all_behind_it_with_a_new_key() {
+    let source =
+        "{id: a, tasks: {a: {uses: w}, b: {needs: [a], uses: w}, c: {needs: [b], uses: w}}}";
+    let mut lab = started(source);
+    for path in ["a", "b", "c"] {
+        done(&mut lab, path);
+    }
+    let first = key(&lab, "b");
+    ask(&mut lab, rewind("b"));
+    let statuses = ["a", "b", "c"].map(|it| status(&lab, it));
+    assert_eq!(statuses, [TaskStatus::Completed, TaskStatus::Running, TaskStatus::Pending]);
+    assert_ne!(key(&lab, "b"), first, "the effect is wanted again");
+    for path in ["b", "c"] {
+        done(&mut lab, path);
+    }
+    assert_eq!(lab.status(), RunStatus::Completed);
+}
+
+#[test]
 fn a_rewind_during_compensation_or_finally_is_refused_and_leaves_no_attempt_running() {
     let mut lab = started(SAGA);
     done(&mut lab, "a");

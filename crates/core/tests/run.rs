@@ -570,26 +570,6 @@ states:
 }
 
 #[test]
-fn a_rewind_runs_a_task_and_all_behind_it_with_a_new_key() {
-    let source = "{id: a, tasks: {a: {uses: work}, b: {needs: [a], uses: work}, c: {needs: [b], uses: work}}}";
-    let mut world = World::new(source, json!({}), 9);
-    world.finish(1, &|_| false);
-    let key = world.run.idempotency_key(world.run.find("b").unwrap());
-    world.ask(Command::Rewind { to: "b".to_owned() }).unwrap();
-    assert_eq!(
-        (world.status("a"), world.status("b"), world.status("c")),
-        (TaskStatus::Completed, TaskStatus::Running, TaskStatus::Pending)
-    );
-    assert_ne!(
-        world.run.idempotency_key(world.run.find("b").unwrap()),
-        key,
-        "the effect is wanted again"
-    );
-    world.finish(1, &|_| false);
-    assert_eq!(world.run.state().status, RunStatus::Completed);
-}
-
-#[test]
 fn a_signal_that_nothing_waits_for_names_what_is_available() {
     let source = "{id: a, initial: one, states: {one: {on: {go: two}}, two: {final: true}}}";
     let mut world = World::new(source, json!({}), 9);

@@ -2,20 +2,22 @@
 //! the only thing here that has a router, and it asks for an [`Access`] with every route.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use utoipa::openapi::path::Operation;
+use utoipa::openapi::path::{Operation, ParameterIn};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{Content, OpenApi, Ref, ResponseBuilder};
+use utoipa::openapi::{Content, OpenApi, Ref, RefOr, ResponseBuilder};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
 use crate::audit::{self, Act};
 use crate::auth::Principal;
 use crate::idempotency;
+use crate::parameters;
 use crate::problem::Problem;
 use crate::service::Service;
 
@@ -66,6 +68,7 @@ impl Api {
     /// Adds the handlers of one path.
     pub fn route(mut self, access: Access, routes: UtoipaMethodRouter<Service>) -> Api {
         let (schemas, mut paths, methods) = routes;
+        let mut queried = Vec::new();
         for (path, item) in &mut paths.paths {
             let operations = [
                 ("GET", &mut item.get),
@@ -77,12 +80,16 @@ impl Api {
             for (method, operation) in operations {
                 if let Some(operation) = operation {
                     describe(operation, access);
+                    if takes_query(operation) {
+                        queried.push(method);
+                    }
                     let (method, path) = (method.to_owned(), path.clone());
                     self.declared.push(Declared { method, path, access });
                 }
             }
         }
-        let guard = from_fn_with_state((self.service.clone(), access), admit);
+        let guard = Guard { service: self.service.clone(), access, queried: queried.into() };
+        let guard = from_fn_with_state(guard, admit);
         let methods = methods.route_layer(guard);
         Api { router: self.router.routes((schemas, paths, methods)), ..self }
     }
@@ -94,12 +101,43 @@ impl Api {
     }
 }
 
+/// What stands before the handlers of one path.
+#[derive(Clone)]
+struct Guard {
+    service: Service,
+    access: Access,
+    /// Methods whose handlers read the query, and refuse what they do not know.
+    queried: Arc<[&'static str]>,
+}
+
+impl Guard {
+    /// Refuses parameters that no handler would look at: who sends them expects something of them.
+    fn check_query(&self, request: &Request) -> Result<(), Problem> {
+        let method = match request.method().as_str() {
+            "HEAD" => "GET",
+            method => method,
+        };
+        match request.uri().query() {
+            Some(query) if !query.is_empty() && !self.queried.contains(&method) => {
+                Err(parameters::none_known(query))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn takes_query(operation: &Operation) -> bool {
+    let known = operation.parameters.iter().flatten();
+    known.into_iter().any(|it| matches!(it, RefOr::T(it) if it.parameter_in == ParameterIn::Query))
+}
+
 /// Lets a request through to its handler if its sender may.
 async fn admit(
-    State((service, access)): State<(Service, Access)>,
+    State(guard): State<Guard>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
+    let (service, access) = (&guard.service, guard.access);
     if access == Access::Public {
         return Ok(next.run(request).await);
     }
@@ -120,7 +158,7 @@ async fn admit(
         }
     };
     let act = Act::of(&request, access, &principal);
-    let allowed = principal.require(access);
+    let allowed = principal.require(access).and_then(|()| guard.check_query(&request));
     request.extensions_mut().insert(principal);
     let response = match allowed {
         Err(problem) => problem.into_response(),

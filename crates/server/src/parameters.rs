@@ -93,6 +93,13 @@ impl Parameters {
     }
 }
 
+/// Refuses a query where none is read.
+pub(crate) fn none_known(query: &str) -> Problem {
+    let name = query.split(['=', '&']).next().unwrap_or_default();
+    bad(&format!("there is no parameter `{name}`"), String::new())
+        .hint("This route takes no parameters.")
+}
+
 pub(crate) fn bad(title: &str, value: String) -> Problem {
     let problem = Problem::new(StatusCode::BAD_REQUEST, "SF4007", title);
     if value.is_empty() { problem } else { problem.detail(format!("it is `{value}`")) }

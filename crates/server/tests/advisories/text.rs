@@ -167,6 +167,7 @@ pub async fn lengths_do_not_overflow() {
         let head = format!(
             "POST /v1/check HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/yaml\r\ncontent-length: {length}\r\n\r\n"
         );
-        assert_eq!(raw(&server, &head).await, 413, "{length}");
+        let status = raw(&server, &head).await;
+        assert!(matches!(status, 413 | 431), "{length}: {status}");
     }
 }
