@@ -134,7 +134,7 @@ impl Bed {
         let begun = Instant::now();
         loop {
             let open: Page<Value> =
-                self.served.get("/v1/runs?status=running&status=pending&limit=1").await?;
+                self.served.get("/v1/runs?status=running,pending&limit=1").await?;
             if open.items.is_empty() {
                 return Ok(());
             }

@@ -78,7 +78,10 @@ async fn listen(
     begun: watch::Receiver<Instant>,
 ) -> std::io::Result<Vec<Duration>> {
     let mut connection = Connection::open(address).await?;
-    connection.listen(&request("GET", "/v1/events?topics=runs:*", "", "")).await?;
+    let status = connection.listen(&request("GET", "/v1/events?topics=runs:*", "", "")).await?;
+    if status != 200 {
+        return Err(std::io::Error::other(format!("a stream of events answers {status}")));
+    }
     met.wait().await;
     let mut taken = Vec::with_capacity(RUNS);
     for _ in 0..RUNS {

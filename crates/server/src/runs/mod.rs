@@ -103,7 +103,6 @@ pub(crate) fn of_row(row: &RunRow) -> wire::Run {
 fn of_view(view: RunView) -> wire::Run {
     let RunView { row, input, output, error, .. } = view;
     wire::Run {
-        summary: error.as_ref().map(|it| it.error.message.clone()),
         input: Some(Arc::unwrap_or_clone(input)),
         output: output.map(Arc::unwrap_or_clone),
         error: error.and_then(|it| serde_json::to_value(it).ok()),
