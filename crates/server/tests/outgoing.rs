@@ -13,8 +13,8 @@ use std::time::Duration;
 use axum::http::{HeaderMap, StatusCode};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
-use support::sse::{PATIENCE, TICK, token};
-use support::{Server, answer};
+use support::sse::{TICK, token};
+use support::{Server, answer, until};
 use surefoot::kinds::HttpConfig;
 use surefoot::{Config, Engine, StartRequest};
 use surefoot_server::{NotifyConfig, NotifyOn, Role, ServerConfig, SmtpConfig};
@@ -62,19 +62,6 @@ impl Sink {
     async fn has(&self, count: usize) -> Vec<Value> {
         until(|| async { (self.events().len() >= count).then(|| self.events()) }).await
     }
-}
-
-/// Asks again until there is an answer.
-async fn until<T, F: Future<Output = Option<T>>>(ask: impl Fn() -> F) -> T {
-    let asking = async {
-        loop {
-            if let Some(answer) = ask().await {
-                return answer;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, asking).await.expect("it comes in time")
 }
 
 /// Serves with private addresses open to what is sent out.

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
-use support::sse::{PATIENCE, TICK};
-use support::{Server, answer};
+use support::sse::TICK;
+use support::{Server, answer, until};
 use surefoot::kinds::HttpConfig;
 use surefoot::traces::TracesConfig;
 use surefoot::{Config, Engine, RemoteConfig, StartRequest};
@@ -96,19 +96,6 @@ impl Told {
     fn nanoseconds(&self, field: &str) -> u64 {
         self.text(field).parse().unwrap()
     }
-}
-
-/// Asks again until there is an answer.
-async fn until<T, F: Future<Output = Option<T>>>(ask: impl Fn() -> F) -> T {
-    let asking = async {
-        loop {
-            if let Some(answer) = ask().await {
-                return answer;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, asking).await.expect("it comes in time")
 }
 
 fn config(collector: &str) -> Config {
