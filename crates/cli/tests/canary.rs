@@ -351,6 +351,9 @@ fn said_of_run(server: &Server, run: &str, left: &mut Left) {
         "/tasks/use/why",
         "/transitions",
         "/graph",
+        "/records",
+        "/trace",
+        "/export",
     ] {
         let path = format!("/v1/runs/{run}{part}");
         left.push((path.clone(), server.ask("GET", &path, "")));

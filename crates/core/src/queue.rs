@@ -7,8 +7,8 @@
 //! entries leaves places between them to the others.
 //!
 //! There is one line for what this process executes, and one for each kind and namespace that
-//! workers elsewhere execute: a line that nobody serves holds up no other. Limits, rates and fairness count over all
-//! lines together; the slots of this process are for its own line only.
+//! workers elsewhere execute: a line that nobody serves holds up no other. Limits, rates and
+//! fairness count over all lines together; the slots of this process are for its own line only.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 

@@ -64,12 +64,11 @@ async fn remove(
 
 /// Every workflow may use every secret, so who changes one sees all of them.
 fn must_see_all(principal: &Principal) -> Result<(), Problem> {
-    if principal.namespaces.is_none() {
-        return Ok(());
+    let why = "secrets are for the workflows of every namespace, and yours are some of them";
+    match principal.namespaces {
+        None => Ok(()),
+        Some(_) => Err(principal.forbidden(why)),
     }
-    let title = format!("`{}` may not do this", principal.actor);
-    Err(Problem::new(StatusCode::FORBIDDEN, "SF4011", title)
-        .detail("secrets are for the workflows of every namespace, and yours are some of them"))
 }
 
 fn to_wire(kept: KeptSecret) -> Secret {

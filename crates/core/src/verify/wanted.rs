@@ -3,9 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 
 use super::machine::literal;
+use super::sample::{put, remove};
 use crate::expr::ast::{Binary, Literal, Node, NodeKind};
 use crate::expr::{Expr, Template};
 
@@ -151,21 +152,10 @@ fn path_below(node: &Node, root: &str) -> Option<Path> {
 }
 
 fn place(into: &mut Json, path: &[String], value: Option<&Json>) {
-    let Some((first, rest)) = path.split_first() else {
-        if let Some(value) = value {
-            *into = value.clone();
-        }
-        return;
-    };
-    if !into.is_object() {
-        *into = Json::Object(Map::new());
-    }
-    let Json::Object(fields) = into else { return };
-    match (rest.is_empty(), value) {
-        (true, None) => {
-            fields.remove(first);
-        }
-        _ => place(fields.entry(first.clone()).or_insert(Json::Null), rest, value),
+    // What is to be missing is put first, so that what it would stand in is there.
+    put(into, path, value.cloned().unwrap_or_default());
+    if value.is_none() {
+        remove(into, path);
     }
 }
 

@@ -77,12 +77,14 @@ impl Principal {
             Access::Admin => Role::Admin,
             Access::Worker => Role::Worker,
         };
+        let (needed, own) = (name(needed), name(self.role));
+        Err(self.forbidden(&format!("it needs the role {needed}, yours is {own}")))
+    }
+
+    /// Says that the caller may not do what they asked for, and why.
+    pub(crate) fn forbidden(&self, why: &str) -> Problem {
         let title = format!("`{}` may not do this", self.actor);
-        Err(Problem::new(StatusCode::FORBIDDEN, "SF4011", title).detail(format!(
-            "it needs the role {}, yours is {}",
-            name(needed),
-            name(self.role)
-        )))
+        Problem::new(StatusCode::FORBIDDEN, "SF4011", title).detail(why)
     }
 
     /// Whether the caller may know of a workflow. Its namespace is what stands before the first dot

@@ -50,9 +50,8 @@ async fn create(
     Body(asked): Body<wire::NewToken>,
 ) -> Result<(StatusCode, Json<wire::MadeToken>), Problem> {
     if !reaches(&principal, asked.namespaces.as_deref()) {
-        let title = format!("`{}` may not do this", principal.actor);
-        return Err(Problem::new(StatusCode::FORBIDDEN, "SF4011", title)
-            .detail("the token would see more namespaces than yours")
+        return Err(principal
+            .forbidden("the token would see more namespaces than yours")
             .hint("Name some of your own under `namespaces`."));
     }
     let made = service.make_token(asked, &principal.actor).await?;

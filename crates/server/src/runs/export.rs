@@ -10,13 +10,13 @@ use serde::Serialize;
 use surefoot::inspect::InspectError;
 use surefoot::store::LogFilter;
 use surefoot::{RunId, inspect};
-use surefoot_client::wire::{Exported, LogLine};
+use surefoot_client::wire::Exported;
 
+use super::show::of_log;
 use super::{of_row, row};
 use crate::auth::Principal;
 use crate::problem::Problem;
 use crate::service::Service;
-use crate::time;
 
 /// Records, or lines of a log, that are read in one go.
 const PAGE: u32 = 500;
@@ -104,14 +104,8 @@ impl Export {
             _ => Next::Nothing,
         };
         let lines = page.into_iter().map(|it| {
-            let log = LogLine {
-                task: it.line.task,
-                attempt: it.line.attempt,
-                at: time::text(it.line.at),
-                level: it.line.stream,
-                text: it.line.text,
-            };
-            line(&Exported { log: Some(log), ..Exported::default() })
+            let log = Some(of_log(it));
+            line(&Exported { log, ..Exported::default() })
         });
         self.ready.push_back(lines.collect());
         Ok(())

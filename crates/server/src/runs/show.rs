@@ -5,7 +5,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use surefoot::core::run::{Run as Folded, TaskId};
-use surefoot::store::LogFilter;
+use surefoot::store::{LogFilter, StoredLog};
 use surefoot::{RunId, draw, inspect};
 use surefoot_client::wire::*;
 
@@ -219,14 +219,12 @@ async fn lines(
     let lines = service.store().logs(run, &filter).await?;
     // A reader who follows goes on after the last line, whether the part was full or not.
     let next_cursor = lines.last().map(|it| it.position.to_string());
-    let items = lines.into_iter().map(|it| LogLine {
-        task: it.line.task,
-        attempt: it.line.attempt,
-        at: time::text(it.line.at),
-        level: it.line.stream,
-        text: it.line.text,
-    });
-    Ok(Json(Page { items: items.collect(), next_cursor }))
+    Ok(Json(Page { items: lines.into_iter().map(of_log).collect(), next_cursor }))
+}
+
+pub(super) fn of_log(stored: StoredLog) -> LogLine {
+    let surefoot::store::LogLine { task, attempt, at, stream, text, .. } = stored.line;
+    LogLine { task, attempt, at: time::text(at), level: stream, text }
 }
 
 /// The journal as it is kept, for programs that fold it themselves.

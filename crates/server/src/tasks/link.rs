@@ -114,16 +114,16 @@ async fn answer(
     approve: bool,
 ) -> Response {
     let verb = if approve { "complete" } else { "reject" };
+    let action = format!("POST /v1/links/{{link}}/{verb}");
     let (kept, holder, revision) = match look(service, link).await {
         Ok(found) => found,
         Err(problem) => {
             let from = from.map(|it| it.0.0.ip());
-            let action = format!("POST /v1/links/{{link}}/{verb}");
             service.audit().note_stranger(from, &action, service.now());
             return problem.into_response();
         }
     };
-    let act = Act::by_link(&holder, verb, &kept.task);
+    let act = Act::by_link(&holder, action, &kept.task);
     let used = use_up(service, link, body, approve, (&kept, &holder, revision)).await;
     service.audit().keep(act, used.into_response(), service.now()).await
 }

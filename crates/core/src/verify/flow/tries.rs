@@ -14,7 +14,7 @@ use crate::run::bare_path;
 use crate::simulate::{Answer, Bounds, Counterexample, Expected, Scripted, What, simulate};
 use crate::verify::Subject;
 use crate::verify::property::Property;
-use crate::verify::sample::{put, sample};
+use crate::verify::sample::sample;
 use crate::verify::wanted::{Wanted, overlaid};
 
 /// Executions of one plan that are tried.
@@ -122,19 +122,18 @@ impl Samples {
     /// An execution with the inputs and outputs of some number; nothing if no input is valid.
     fn execution(&self, subject: &Subject<'_>, number: usize) -> Option<Counterexample> {
         // Every input meets every output before a pair comes again, and neighbours differ in both.
-        let input = &self.inputs[number % self.inputs.len().max(1)..].first()?;
-        let round = number + number / self.inputs.len();
-        let outputs = &self.outputs[round % self.outputs.len().max(1)..].first()?;
+        let column = number.checked_rem(self.inputs.len())?;
+        let input = self.inputs.get(column)?;
+        let row = (number / self.inputs.len() + column).checked_rem(self.outputs.len())?;
+        let outputs = self.outputs.get(row)?;
         let property = Property::Reachability;
         let nothing = Expected::Reached { tasks: Vec::new() };
         let mut example =
             Counterexample::new(subject.plan, property.code(), property.title(), nothing);
-        example.input = (*input).clone();
+        example.input = input.clone();
         for (path, id, default) in &self.tasks {
-            let mut output = default.clone();
-            if let Some(wanted) = outputs.get(id).and_then(|it| it.get("output")) {
-                put(&mut output, &[], overlaid(default, wanted));
-            }
+            let wanted = outputs.get(id).and_then(|it| it.get("output"));
+            let output = wanted.map_or_else(|| default.clone(), |it| overlaid(default, it));
             example.answers.insert(path.clone(), vec![Answer::Complete(output)]);
         }
         Some(example)
