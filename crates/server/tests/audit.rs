@@ -175,7 +175,7 @@ async fn the_log_says_whether_it_is_as_it_was_written() {
     let newest = server.engine.store().items("audit", None, 1).await.unwrap().remove(0);
     assert!(newest.body.len() > 10);
     let mut forged: Value = serde_json::from_slice(&newest.body).unwrap();
-    forged["actor"] = json!("somebody else");
+    forged[0]["actor"] = json!("somebody else");
     let write = surefoot::store::ItemWrite::put(
         "audit",
         &newest.key,

@@ -62,16 +62,13 @@ async fn list(
     State(service): State<Service>,
     mut parameters: Parameters,
 ) -> Result<Json<Page<AuditEntry>>, Problem> {
-    let limit = parameters.number("limit", 1, LIMIT_MAX)?.unwrap_or(LIMIT) as u32;
+    let limit = parameters.number("limit", 1, LIMIT_MAX)?.unwrap_or(LIMIT) as usize;
     let cursor = parameters.text("cursor");
     parameters.finish()?;
     service.audit().write_strangers(service.now()).await;
     let cursor = cursor.map(|it| cursor::read_text(COLLECTION, &it)).transpose()?;
-    let kept = service.store().items(COLLECTION, cursor.as_deref(), limit).await?;
-    let last = kept.last().filter(|_| kept.len() as u32 == limit);
-    let next_cursor = last.map(|it| cursor::write_text(COLLECTION, &it.key));
-    let read = |body: &[u8]| serde_json::from_slice(body).map_err(Problem::internal);
-    let items = kept.iter().map(|it| read(&it.body)).collect::<Result<_, _>>()?;
+    let (items, next) = chain::list(service.store(), cursor.as_deref(), limit).await?;
+    let next_cursor = next.map(|it| cursor::write_text(COLLECTION, &it));
     Ok(Json(Page { items, next_cursor }))
 }
 
@@ -129,10 +126,10 @@ pub(crate) fn action(request: &Request) -> String {
 
 impl Act {
     /// The use of a link that decides `task`. The link itself is a secret, and is not kept.
-    pub fn by_link(holder: &Principal, verb: &str, task: &str) -> Act {
+    pub fn by_link(holder: &Principal, action: String, task: &str) -> Act {
         Act {
             principal: holder.clone(),
-            action: format!("POST /v1/links/{{link}}/{verb}"),
+            action,
             target: format!("/v1/tasks/{task}"),
             request_id: new_request_id(),
             is_start: false,
