@@ -31,6 +31,10 @@ use clap::Parser as _;
 use arguments::Arguments;
 use exit::Exit;
 
+/// A step is many small allocations, and two threads share them.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,

@@ -2,6 +2,7 @@
 //! so each works the same whether the store is a file here or belongs to a server elsewhere.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde::de::DeserializeOwned;
@@ -149,7 +150,7 @@ impl Store for RemoteStore {
         self.never("own its store")
     }
 
-    fn append(&self, _: Owner, _: Vec<Append>) -> Pending<Vec<Outcome>> {
+    fn append(&self, _: Owner, _: Arc<[Append]>) -> Pending<Vec<Outcome>> {
         let refused = self.never("write its journal");
         Box::pin(async move { refused })
     }

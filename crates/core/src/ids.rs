@@ -4,6 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Crockford's base 32: no I, L, O or U, so that an id can be read aloud.
@@ -135,7 +136,9 @@ impl Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        let mut text = [0u8; 64];
+        HEXLOWER.encode_mut(&self.0, &mut text);
+        f.pad(std::str::from_utf8(&text).expect("digits are ASCII"))
     }
 }
 
@@ -150,15 +153,8 @@ impl FromStr for Digest {
 
     fn from_str(text: &str) -> Result<Digest, String> {
         let wrong = || format!("`{text}` is not a hash of 64 hexadecimal digits");
-        let digits = text.as_bytes();
-        if digits.len() != 64 || !text.is_ascii() {
-            return Err(wrong());
-        }
-        let mut bytes = [0u8; 32];
-        for (at, slot) in bytes.iter_mut().enumerate() {
-            *slot = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).map_err(|_| wrong())?;
-        }
-        Ok(Digest(bytes))
+        let bytes = HEXLOWER_PERMISSIVE.decode(text.as_bytes()).map_err(|_| wrong())?;
+        bytes.try_into().map(Digest).map_err(|_| wrong())
     }
 }
 

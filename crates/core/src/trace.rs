@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use data_encoding::HEXLOWER;
+
 use crate::ids::RunId;
 use crate::run::{Created, TaskId};
 
@@ -91,24 +93,12 @@ impl fmt::Display for TraceParent {
 
 /// Writes an id as traces have it.
 pub fn hex(id: &[u8]) -> String {
-    id.iter().fold(String::with_capacity(2 * id.len()), |text, it| text + &format!("{it:02x}"))
+    HEXLOWER.encode(id)
 }
 
 /// Reads lower-case digits; the specification knows no others.
 fn unhex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
-    let digit = |it: u8| match it {
-        b'0'..=b'9' => Some(it - b'0'),
-        b'a'..=b'f' => Some(it - b'a' + 10),
-        _ => None,
-    };
-    if text.len() != 2 * N {
-        return None;
-    }
-    let mut bytes = [0; N];
-    for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
-        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
-    }
-    Some(bytes)
+    HEXLOWER.decode(text).ok()?.try_into().ok()
 }
 
 #[cfg(test)]

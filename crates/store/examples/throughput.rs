@@ -34,7 +34,7 @@ async fn main() {
                     // Each finished run is followed by a newer one.
                     let id = run_id(row / steps * runs + run);
                     let append = Append::record(id, row % steps, vec![b'x'; RECORD_BYTES]);
-                    let outcomes = store.append(owner, vec![append]).await.unwrap();
+                    let outcomes = store.append(owner, [append].into()).await.unwrap();
                     assert_eq!(outcomes, [Outcome::Applied]);
                 }
             })

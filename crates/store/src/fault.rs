@@ -217,7 +217,7 @@ impl<S: Store> Store for FaultStore<S> {
         self.around(self.inner.claim(shard)).await
     }
 
-    fn append(&self, owner: Owner, batch: Vec<Append>) -> Pending<Vec<Outcome>> {
+    fn append(&self, owner: Owner, batch: Arc<[Append]>) -> Pending<Vec<Outcome>> {
         self.hand_over(true, || self.inner.append(owner, batch))
     }
 
@@ -370,12 +370,12 @@ mod tests {
     async fn check(fault: Fault, ok: bool, unknown: bool, crashed: bool, records: u64) {
         let store = FaultStore::new(Arc::new(MemoryStore::new())).at_append(2, fault);
         let owner = store.claim(0).await.unwrap();
-        store.append(owner, one(0)).await.unwrap();
-        let answer = store.append(owner, one(1)).await;
+        store.append(owner, one(0).into()).await.unwrap();
+        let answer = store.append(owner, one(1).into()).await;
         assert_eq!(answer.is_ok(), ok, "{fault:?}");
         assert_eq!(matches!(answer, Err(Error::Unknown { .. })), unknown, "{fault:?}");
         assert_eq!(store.is_crashed(), crashed, "{fault:?}");
-        assert_eq!(store.append(owner, one(2)).await.is_err(), crashed, "{fault:?}");
+        assert_eq!(store.append(owner, one(2).into()).await.is_err(), crashed, "{fault:?}");
         assert_eq!(store.inner().load(run_id(1)).await.unwrap().len(), records, "{fault:?}");
     }
 
@@ -393,7 +393,7 @@ mod tests {
     async fn calls_are_counted_and_broken_by_number() {
         let store = FaultStore::new(Arc::new(MemoryStore::new())).at_call(3, Fault::Refuse);
         let owner = store.claim(0).await.unwrap();
-        store.append(owner, one(0)).await.unwrap();
+        store.append(owner, one(0).into()).await.unwrap();
         assert!(store.info().await.is_err());
         assert!(store.info().await.is_ok());
         assert_eq!((store.calls(), store.appends()), (4, 1));

@@ -2,6 +2,7 @@
 //! named check for each.
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use surefoot_core::ids::{Digest, RunId};
@@ -57,8 +58,9 @@ pub trait Store: Send + Sync {
     /// of each other. When this returns, what was applied survives a crash of machine and process.
     /// Batches take effect in the order in which this method was called (not awaited), so an owner
     /// may hand over record n+1 of a run before n is durable. If n fails, n+1 is a conflict.
-    /// A full queue answers [`Error::Unavailable`] at once.
-    fn append(&self, owner: Owner, batch: Vec<Append>) -> Pending<Vec<Outcome>>;
+    /// A full queue answers [`Error::Unavailable`] at once. The batch is shared, because an owner
+    /// keeps it to ask again and to know what the outcomes are of.
+    fn append(&self, owner: Owner, batch: Arc<[Append]>) -> Pending<Vec<Outcome>>;
 
     /// Returns the newest snapshot (the number of records that it folds, and its bytes), if any,
     /// and every record after it, oldest first. Empty for a run that was never written.

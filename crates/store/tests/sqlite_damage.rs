@@ -45,7 +45,7 @@ async fn fill(path: &Path) -> Truth {
             batch.push(Append::record(run_id(number), more, record));
         }
         batch[0].payloads = vec![(Digest::of(&body), body.clone())];
-        store.append(owner, batch).await.unwrap();
+        store.append(owner, batch.into()).await.unwrap();
     }
     let mut runs = Vec::new();
     for number in 0..RUNS {

@@ -55,7 +55,7 @@ async fn child_appends_until_it_is_killed() {
                         0 => Append { record: record(run, 0), ..begin(row(run_id(run))) },
                         _ => plain,
                     };
-                    let outcomes = store.append(owner, vec![append]).await.unwrap();
+                    let outcomes = store.append(owner, [append].into()).await.unwrap();
                     assert_eq!(outcomes, [Outcome::Applied]);
                     store.write_items(items(run, seq)).await.unwrap().unwrap();
                     let mut stdout = std::io::stdout().lock();

@@ -27,7 +27,7 @@ async fn filled(path: &Path) {
     let held = store.claim(0).await.unwrap();
     let mut batch = ended(run_id(1), 5);
     batch.push(begin(row(run_id(2))));
-    store.append(held, batch).await.unwrap();
+    store.append(held, batch.into()).await.unwrap();
     store.close().await.unwrap();
 }
 
@@ -140,7 +140,7 @@ async fn a_store_of_schema_1_is_brought_forward() {
     let put = ItemWrite::put("things", "a", Expect::Absent, b"body".to_vec());
     assert_eq!(store.write_items(vec![put]).await.unwrap(), Ok(vec![1]));
     let held = store.claim(0).await.unwrap();
-    store.append(held, vec![Append::record(run_id(2), 1, vec![])]).await.unwrap();
+    store.append(held, [Append::record(run_id(2), 1, vec![])].into()).await.unwrap();
     assert_eq!(store.verify().await.unwrap(), []);
 }
 
@@ -181,17 +181,17 @@ async fn a_client_reads_and_posts_beside_an_owner() {
     let store = SqliteStore::open(&path, owner()).unwrap();
     let held = store.claim(0).await.unwrap();
     let client = SqliteStore::open(&path, Mode::Client).unwrap();
-    store.append(held, vec![begin(row(run_id(1)))]).await.unwrap();
+    store.append(held, [begin(row(run_id(1)))].into()).await.unwrap();
     assert_eq!(client.run(run_id(1)).await.unwrap(), Some(row(run_id(1))), "seen at once");
     let entry = client.post(run_id(1), b"pause".to_vec(), 5).await.unwrap();
     assert_eq!(store.inbox(0, 10).await.unwrap()[0].id, entry);
     store.answer(held, vec![(entry, "paused".to_owned())]).await.unwrap();
     assert_eq!(client.answered(entry).await.unwrap().as_deref(), Some("paused"));
-    let refused = client.append(held, vec![begin(row(run_id(2)))]).await;
+    let refused = client.append(held, [begin(row(run_id(2)))].into()).await;
     assert!(matches!(refused, Err(Error::Unavailable { .. })), "{refused:?}");
     assert!(client.claim(0).await.is_err());
     client.close().await.unwrap();
-    store.append(held, vec![begin(row(run_id(2)))]).await.unwrap();
+    store.append(held, [begin(row(run_id(2)))].into()).await.unwrap();
 }
 
 #[tokio::test]
@@ -200,7 +200,7 @@ async fn a_closed_store_answers_errors() {
     let store = SqliteStore::open(&directory.path().join("store.db"), owner()).unwrap();
     let held = store.claim(0).await.unwrap();
     store.close().await.unwrap();
-    let write = store.append(held, vec![begin(row(run_id(1)))]).await;
+    let write = store.append(held, [begin(row(run_id(1)))].into()).await;
     assert!(matches!(write, Err(Error::Unavailable { .. })), "{write:?}");
     let read = store.load(run_id(1)).await;
     assert!(matches!(read, Err(Error::Unavailable { .. })), "{read:?}");

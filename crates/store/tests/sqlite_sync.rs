@@ -32,7 +32,7 @@ async fn child_appends_while_syncs_fail() {
             0 => begin(row(run_id(1))),
             _ => Append::record(run_id(1), seq, b"change".to_vec()),
         };
-        match store.append(owner, vec![append]).await {
+        match store.append(owner, [append].into()).await {
             Ok(outcomes) => {
                 assert_eq!(outcomes, [Outcome::Applied]);
                 println!("\nacked {seq}");

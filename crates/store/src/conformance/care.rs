@@ -40,7 +40,7 @@ pub async fn gc_removes_only_old_ended_runs(fixture: &dyn Fixture) {
     assert!(store.logs(run_id(1), &super::aside::all_logs()).await.unwrap().is_empty());
     assert!(store.verify().await.unwrap().is_empty());
     let again = RunRow { id: run_id(4), ..keyed };
-    let outcomes = store.append(owner, vec![begin(again)]).await.unwrap();
+    let outcomes = store.append(owner, [begin(again)].into()).await.unwrap();
     assert_eq!(outcomes, [Outcome::Applied], "a removed run gives its key back");
 }
 

@@ -24,7 +24,7 @@ pub async fn append_needs_the_expected_count(fixture: &dyn Fixture) {
         (u64::MAX, Outcome::Conflict { actual: 2 }),
     ] {
         let append = Append::record(run, expected, vec![expected as u8]);
-        assert_eq!(store.append(owner, vec![append]).await.unwrap(), [outcome], "at {expected}");
+        assert_eq!(store.append(owner, [append].into()).await.unwrap(), [outcome], "at {expected}");
         store = fixture.reopen(store).await;
     }
     assert_eq!(store.load(run).await.unwrap().records, [[0], [1]]);
@@ -44,7 +44,7 @@ pub async fn refused_append_writes_nothing(fixture: &dyn Fixture) {
         answered: vec![entry],
         ..Append::record(run, 0, b"late".to_vec())
     };
-    let outcomes = store.append(owner, vec![late]).await.unwrap();
+    let outcomes = store.append(owner, [late].into()).await.unwrap();
     assert_eq!(outcomes, [Outcome::Conflict { actual: 1 }]);
     let store = fixture.reopen(store).await;
     let loaded = store.load(run).await.unwrap();
@@ -63,7 +63,7 @@ pub async fn decisions_of_a_batch_are_independent(fixture: &dyn Fixture) {
         Append::record(two, 7, b"b".to_vec()),
         Append::record(one, 1, b"c".to_vec()),
     ];
-    let outcomes = store.append(owner, batch).await.unwrap();
+    let outcomes = store.append(owner, batch.into()).await.unwrap();
     assert_eq!(
         outcomes,
         [Outcome::Applied, Outcome::Conflict { actual: 0 }, Outcome::Applied],
@@ -77,7 +77,7 @@ pub async fn batches_keep_the_order_of_calls(fixture: &dyn Fixture) {
     let (store, owner) = claimed(fixture).await;
     let run = run_id(1);
     let calls: Vec<_> = (0..200u64)
-        .map(|seq| store.append(owner, vec![Append::record(run, seq, vec![seq as u8])]))
+        .map(|seq| store.append(owner, [Append::record(run, seq, vec![seq as u8])].into()))
         .collect();
     // Awaited backwards: only the calls have an order.
     for call in calls.into_iter().rev() {
@@ -89,7 +89,7 @@ pub async fn batches_keep_the_order_of_calls(fixture: &dyn Fixture) {
 
 pub async fn dropped_append_is_carried_out(fixture: &dyn Fixture) {
     let (store, owner) = claimed(fixture).await;
-    drop(store.append(owner, vec![Append::record(run_id(1), 0, b"a".to_vec())]));
+    drop(store.append(owner, [Append::record(run_id(1), 0, b"a".to_vec())].into()));
     apply(&*store, owner, vec![Append::record(run_id(1), 1, b"b".to_vec())]).await;
 }
 
@@ -101,7 +101,7 @@ pub async fn one_of_racing_writers_wins(fixture: &dyn Fixture) {
             .map(|racer| {
                 let store = Arc::clone(&store);
                 let append = Append::record(run, expected, vec![racer]);
-                tokio::spawn(async move { store.append(owner, vec![append]).await })
+                tokio::spawn(async move { store.append(owner, [append].into()).await })
             })
             .collect();
         let mut winners = 0;
@@ -122,13 +122,13 @@ pub async fn claim_fences_the_owner_before(fixture: &dyn Fixture) {
     let new = store.claim(0).await.unwrap();
     let store = fixture.reopen(store).await;
     let append = || vec![Append::record(run_id(1), 0, b"a".to_vec())];
-    let refused = store.append(old, append()).await;
+    let refused = store.append(old, append().into()).await;
     let Err(Error::Fenced { shard: 0, held, actual }) = refused else {
         panic!("an old owner wrote: {refused:?}")
     };
     assert_eq!((held, actual), (old.epoch, new.epoch));
     let stranger = Owner { epoch: new.epoch + 1, ..new };
-    assert!(matches!(store.append(stranger, append()).await, Err(Error::Fenced { .. })));
+    assert!(matches!(store.append(stranger, append().into()).await, Err(Error::Fenced { .. })));
     assert!(store.load(run_id(1)).await.unwrap().is_empty());
     apply(&*store, new, append()).await;
 }
@@ -150,7 +150,7 @@ pub async fn shards_do_not_share_epochs(fixture: &dyn Fixture) {
     apply(&*store, zero, vec![Append::record(run_id(1), 0, b"a".to_vec())]).await;
     apply(&*store, one, vec![Append::record(run_id(2), 0, b"a".to_vec())]).await;
     let unclaimed = Owner { shard: 2, epoch: 1 };
-    let refused = store.append(unclaimed, vec![Append::record(run_id(3), 0, vec![])]).await;
+    let refused = store.append(unclaimed, [Append::record(run_id(3), 0, vec![])].into()).await;
     assert!(matches!(refused, Err(Error::Fenced { shard: 2, actual: 0, .. })), "{refused:?}");
 }
 

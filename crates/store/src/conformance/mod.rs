@@ -177,5 +177,5 @@ async fn claimed(fixture: &dyn Fixture) -> (Arc<dyn Store>, Owner) {
 /// Appends what must be applied.
 async fn apply(store: &dyn Store, owner: Owner, batch: Vec<Append>) {
     let expected = vec![Outcome::Applied; batch.len()];
-    assert_eq!(store.append(owner, batch).await.unwrap(), expected);
+    assert_eq!(store.append(owner, batch.into()).await.unwrap(), expected);
 }

@@ -85,14 +85,14 @@ pub async fn key_is_taken_once_for_a_workflow(fixture: &dyn Fixture) {
         begin(keyed(3, "refund", b"one")),
     ];
     let duplicate = Outcome::Duplicate { run: run_id(1), body: Some(Digest::of(b"one")) };
-    let outcomes = store.append(owner, batch).await.unwrap();
+    let outcomes = store.append(owner, batch.into()).await.unwrap();
     assert_eq!(outcomes, [Outcome::Applied, duplicate.clone(), Outcome::Applied]);
     let store = fixture.reopen(store).await;
     assert_eq!(store.run(run_id(2)).await.unwrap(), None);
     assert!(store.load(run_id(2)).await.unwrap().is_empty(), "a duplicate writes nothing");
-    let late = store.append(owner, vec![begin(keyed(4, "order", b"three"))]).await.unwrap();
+    let late = store.append(owner, [begin(keyed(4, "order", b"three"))].into()).await.unwrap();
     assert_eq!(late, [duplicate]);
-    let again = store.append(owner, vec![begin(keyed(1, "order", b"one"))]).await.unwrap();
+    let again = store.append(owner, [begin(keyed(1, "order", b"one"))].into()).await.unwrap();
     assert_eq!(again, [Outcome::Conflict { actual: 1 }], "the same run is no duplicate of itself");
 }
 

@@ -5,7 +5,7 @@ mod items;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use surefoot_core::ids::{Digest, RunId};
@@ -66,11 +66,11 @@ impl Store for MemoryStore {
         Ok(Owner { shard, epoch: *epoch })
     }
 
-    fn append(&self, owner: Owner, batch: Vec<Append>) -> Pending<Vec<Outcome>> {
+    fn append(&self, owner: Owner, batch: Arc<[Append]>) -> Pending<Vec<Outcome>> {
         let mut kept = self.kept();
         let outcomes = kept
             .check(owner)
-            .map(|()| batch.into_iter().map(|append| kept.append(append)).collect());
+            .map(|()| batch.iter().map(|append| kept.append(append.clone())).collect());
         ready(outcomes)
     }
 

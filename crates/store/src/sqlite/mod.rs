@@ -134,7 +134,7 @@ impl Store for SqliteStore {
         self.write(0, move |writing| writing.claim(shard)).await
     }
 
-    fn append(&self, owner: Owner, batch: Vec<Append>) -> Pending<Vec<Outcome>> {
+    fn append(&self, owner: Owner, batch: Arc<[Append]>) -> Pending<Vec<Outcome>> {
         let bytes = batch.iter().map(append_bytes).sum();
         self.write(bytes, move |writing| writing.append(owner, &batch))
     }
@@ -354,12 +354,12 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let store = open(&directory);
         let owner = store.claim(0).await.unwrap();
-        store.append(owner, vec![begin(row(run_id(1)))]).await.unwrap();
+        store.append(owner, [begin(row(run_id(1)))].into()).await.unwrap();
         limit_pages(&store, 100).await;
         let mut acked = 1;
         let full = loop {
             let append = Append::record(run_id(1), acked, vec![7; 10_000]);
-            match store.append(owner, vec![append]).await {
+            match store.append(owner, [append].into()).await {
                 Ok(_) => acked += 1,
                 Err(error) => break error,
             }
@@ -369,7 +369,7 @@ mod tests {
         assert_eq!(store.load(run_id(1)).await.unwrap().len(), acked, "reads go on");
         limit_pages(&store, u32::MAX).await;
         let append = Append::record(run_id(1), acked, vec![7; 10_000]);
-        assert_eq!(store.append(owner, vec![append]).await.unwrap(), [Outcome::Applied]);
+        assert_eq!(store.append(owner, [append].into()).await.unwrap(), [Outcome::Applied]);
         assert_eq!(store.verify().await.unwrap(), []);
     }
 
@@ -378,7 +378,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let store = open(&directory);
         let owner = store.claim(0).await.unwrap();
-        let good = |number| store.append(owner, vec![begin(row(run_id(number)))]);
+        let good = |number| store.append(owner, [begin(row(run_id(number)))].into());
         let calls = (good(1), store.write(0, bad), good(2), store.write(0, bad), good(3));
         assert_eq!(calls.0.await.unwrap(), [Outcome::Applied]);
         assert!(calls.1.await.is_err());
@@ -399,7 +399,7 @@ mod tests {
         for number in 1..=50 {
             let mut batch = ended(run_id(number), 5);
             batch[0].record = vec![1; 50_000];
-            store.append(owner, batch).await.unwrap();
+            store.append(owner, batch.into()).await.unwrap();
         }
         store.close().await.unwrap();
         let store = open(&directory);
@@ -417,13 +417,13 @@ mod tests {
         let store = Arc::new(open(&directory));
         let owner = store.claim(0).await.unwrap();
         for number in 1..=20 {
-            store.append(owner, vec![begin(row(run_id(number)))]).await.unwrap();
+            store.append(owner, [begin(row(run_id(number)))].into()).await.unwrap();
         }
         let writer = tokio::spawn({
             let store = Arc::clone(&store);
             async move {
                 for number in 21..=400 {
-                    store.append(owner, vec![begin(row(run_id(number)))]).await.unwrap();
+                    store.append(owner, [begin(row(run_id(number)))].into()).await.unwrap();
                 }
             }
         });
@@ -446,7 +446,9 @@ mod tests {
         let owner = store.claim(0).await.unwrap();
         let mut calls = Vec::new();
         for seq in 0..3_000u64 {
-            calls.push(store.append(owner, vec![Append::record(run_id(1), seq, vec![1; 80_000])]));
+            calls.push(
+                store.append(owner, [Append::record(run_id(1), seq, vec![1; 80_000])].into()),
+            );
             // A few in flight, so that the writer always has something to do.
             if calls.len() > 8 {
                 calls.remove(0).await.unwrap();

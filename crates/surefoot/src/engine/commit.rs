@@ -27,10 +27,12 @@ impl Batch {
     }
 }
 
-/// A batch that the store has and has not answered yet. The appends are kept, because a store that
-/// could not write anything is asked again.
+/// A batch that the store has and has not answered yet. The appends are shared with it, because a
+/// store that could not write anything is asked again.
 pub(super) struct Committing {
-    pub batch: Batch,
+    pub appends: Arc<[Append]>,
+    pub followers: Vec<Follower>,
+    pub confirmations: Vec<Reply>,
     pub outcome: Pending<Vec<Outcome>>,
     pub tries: u32,
     /// When it was handed over for the first time.

@@ -3,6 +3,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use data_encoding::HEXLOWER;
 use serde_json::Value;
 
 use crate::kinds::TaskError;
@@ -123,7 +124,7 @@ fn in_url(secret: &str, space: &str) -> String {
 }
 
 fn in_hexadecimal(secret: &str) -> String {
-    secret.bytes().map(|it| format!("{it:02x}")).collect()
+    HEXLOWER.encode(secret.as_bytes())
 }
 
 /// Returns the letters that a secret makes in base64 whatever stands around it, if so many bytes

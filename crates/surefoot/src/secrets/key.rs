@@ -1,12 +1,12 @@
 //! The key that kept secrets are sealed with.
 
-use std::fmt::Write as _;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use data_encoding::HEXLOWER;
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 
 /// The variable that may hold the key itself.
@@ -59,12 +59,7 @@ impl SecretsKey {
     /// Makes a new key and writes it into a new file that only its owner may read.
     pub fn write_new(path: &Path) -> Result<SecretsKey, KeyError> {
         let bytes: [u8; KEY_LEN] = rand::random();
-        let mut text = String::new();
-        for byte in bytes {
-            // Writing to a text does not fail.
-            let _ = write!(text, "{byte:02x}");
-        }
-        text.push('\n');
+        let text = HEXLOWER.encode(&bytes) + "\n";
         let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
         let written = file.and_then(|mut it| it.write_all(text.as_bytes()).and(it.sync_all()));
         written.map_err(|cause| KeyError::Write { path: path.to_owned(), cause })?;

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
 use surefoot_core::ids::{Digest, RunId};
 use surefoot_core::run::TaskId;
 use surefoot_core::time::Millis;
@@ -147,9 +148,8 @@ impl Leases {
     }
 
     fn token(&self, number: u64, secret: &[u8; 32]) -> String {
-        let parts = [&self.instance[..], &number.to_be_bytes(), secret];
-        let bytes = parts.into_iter().flatten();
-        bytes.fold(PREFIX.to_owned(), |text, it| text + &format!("{it:02x}"))
+        let bytes = [&self.instance[..], &number.to_be_bytes(), secret].concat();
+        format!("{PREFIX}{}", HEXLOWER.encode(&bytes))
     }
 
     /// Finds the lease of a token, for the worker that holds it (or for whoever may speak for any).
@@ -349,15 +349,7 @@ fn same(one: &[u8; 32], other: &[u8; 32]) -> bool {
 }
 
 fn unhex(text: &str) -> Option<[u8; 48]> {
-    let mut bytes = [0; 48];
-    if text.len() != 2 * bytes.len() || !text.is_ascii() {
-        return None;
-    }
-    for (place, byte) in bytes.iter_mut().enumerate() {
-        let digits = &text[2 * place..2 * place + 2];
-        *byte = u8::from_str_radix(digits, 16).ok().filter(|_| !digits.starts_with('+'))?;
-    }
-    Some(bytes)
+    HEXLOWER.decode(text.as_bytes()).ok()?.try_into().ok()
 }
 
 #[cfg(test)]

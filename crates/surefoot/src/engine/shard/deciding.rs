@@ -8,7 +8,7 @@ use surefoot_core::ids::{Digest, RunId};
 use surefoot_core::run::{
     Activity, By, Command, Decision, Effect, Env, Refusal, Run, RunStatus, TaskId, TaskStatus,
 };
-use surefoot_store::{Append, LogLine, Outcome, RowChange};
+use surefoot_store::{Append, LogLine, Outcome, RowChange, RunRow};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -261,8 +261,12 @@ impl Shard {
             // Nothing is on its way, so whatever was decided before is durable.
             return self.confirm(batch.confirmations);
         }
-        let outcome = self.shared.store.append(self.owner, batch.appends.clone());
-        self.committing = Some(Committing { batch, outcome, tries: 0, since: Instant::now() });
+        let Batch { appends, followers, confirmations, .. } = batch;
+        let appends: Arc<[Append]> = appends.into();
+        let outcome = self.shared.store.append(self.owner, appends.clone());
+        let (tries, since) = (0, Instant::now());
+        self.committing =
+            Some(Committing { appends, followers, confirmations, outcome, tries, since });
     }
 
     /// The store has answered.
@@ -273,10 +277,10 @@ impl Shard {
                 self.shared.count(|it| &it.records, outcomes.len() as u64);
                 let (records, took) = (outcomes.len(), committing.since.elapsed());
                 self.shared.observe(Observation::Appended { records, took });
-                let Batch { appends, followers, confirmations, .. } = committing.batch;
-                let decided = followers.into_iter().zip(appends).zip(outcomes);
+                let Committing { appends, followers, confirmations, .. } = committing;
+                let decided = followers.into_iter().zip(&*appends).zip(outcomes);
                 for ((follower, append), outcome) in decided {
-                    self.follow(follower, append.row, outcome);
+                    self.follow(follower, append.row.as_ref(), outcome);
                 }
                 self.confirm(confirmations);
             }
@@ -285,7 +289,7 @@ impl Shard {
             {
                 self.ask_again(committing, &location, &reason, &hint).await;
             }
-            Err(error) => self.give_up(committing.batch, &error),
+            Err(error) => self.give_up(committing, &error),
         }
     }
 
@@ -302,7 +306,7 @@ impl Shard {
         reason: &str,
         hint: &str,
     ) {
-        let Committing { batch, tries, since, .. } = committing;
+        let tries = committing.tries;
         if tries == 0 {
             tracing::error!(%location, %reason, %hint, "the store cannot write; waiting for it");
         }
@@ -313,23 +317,23 @@ impl Shard {
         } else {
             tokio::time::sleep(pause).await;
         }
-        let outcome = self.shared.store.append(self.owner, batch.appends.clone());
-        self.committing = Some(Committing { batch, outcome, tries: tries + 1, since });
+        let outcome = self.shared.store.append(self.owner, committing.appends.clone());
+        self.committing = Some(Committing { outcome, tries: tries + 1, ..committing });
     }
 
     /// Nobody knows what was written: the runs are dropped, and read and decided again.
-    fn give_up(&mut self, batch: Batch, error: &surefoot_store::Error) {
-        tracing::error!(%error, runs = batch.followers.len(), "runs are read again from the store");
+    fn give_up(&mut self, given: Committing, error: &surefoot_store::Error) {
+        tracing::error!(%error, runs = given.followers.len(), "runs are read again from the store");
         let also = std::mem::take(&mut self.batch);
         // What is read again is asked again.
         self.owed.clear();
-        let followers = batch.followers.into_iter().chain(also.followers);
+        let followers = given.followers.into_iter().chain(also.followers);
         let mut runs = Vec::new();
         for follower in followers {
             runs.push(follower.run);
             self.answer(follower.reply, Err(CommandError::Store(error.clone())));
         }
-        for reply in batch.confirmations.into_iter().chain(also.confirmations) {
+        for reply in given.confirmations.into_iter().chain(also.confirmations) {
             self.answer(reply, Err(CommandError::Store(error.clone())));
         }
         runs.sort_unstable();
@@ -344,7 +348,7 @@ impl Shard {
     }
 
     /// A decision is durable (or was refused by the store).
-    fn follow(&mut self, follower: Follower, row: Option<RowChange>, outcome: Outcome) {
+    fn follow(&mut self, follower: Follower, row: Option<&RowChange>, outcome: Outcome) {
         let Follower { run, effects, record, status, reply } = follower;
         match outcome {
             Outcome::Applied => {}
@@ -374,7 +378,7 @@ impl Shard {
             Reply::Start { reply, .. } => {
                 let begun = match (row, self.residents.get(&run)) {
                     (Some(RowChange::Insert(row)), Some(resident)) => {
-                        let view = RunView::of(resident.run.state(), *row);
+                        let view = RunView::of(resident.run.state(), RunRow::clone(row));
                         Begun::New(Box::new(view.after_first_record(status)))
                     }
                     _ => Begun::Before(run),

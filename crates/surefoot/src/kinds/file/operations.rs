@@ -5,6 +5,7 @@ use std::io::Write;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use data_encoding::HEXLOWER;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::Digest as _;
@@ -281,10 +282,7 @@ fn checksum(
         Ok(())
     })?;
     let (name, text) = match algorithm {
-        Algorithm::Sha256 => {
-            let sum = sha256.finalize();
-            ("sha256", sum.iter().map(|it| format!("{it:02x}")).collect::<String>())
-        }
+        Algorithm::Sha256 => ("sha256", HEXLOWER.encode(&sha256.finalize())),
         Algorithm::Blake3 => ("blake3", blake3.finalize().to_hex().to_string()),
     };
     Ok(json!({"algorithm": name, "checksum": text, "bytes": bytes}))

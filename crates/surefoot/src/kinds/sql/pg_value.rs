@@ -10,6 +10,7 @@ use std::error::Error;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::BytesMut;
+use data_encoding::HEXLOWER;
 use serde_json::{Number, Value};
 use tokio_postgres::types::{Format, FromSql, IsNull, Kind, ToSql, Type, to_sql_checked};
 
@@ -45,7 +46,7 @@ fn text(value: &Value, ty: &Type) -> Result<String, Failure> {
         (Value::Array(items), Kind::Array(member)) => array_text(items, member)?,
         (Value::String(text), _) if *ty == Type::BYTEA => {
             let bytes = STANDARD.decode(text).map_err(|_| "a bytea parameter must be base64")?;
-            bytes.iter().fold("\\x".to_owned(), |all, it| format!("{all}{it:02x}"))
+            format!("\\x{}", HEXLOWER.encode(&bytes))
         }
         (Value::String(text), _) => text.clone(),
         (other, _) => other.to_string(),
