@@ -61,6 +61,7 @@ impl World {
             concurrency_key: None,
             fork: None,
             traceparent: None,
+            tracestate: None,
         };
         let id = RunId::new(BEGIN, 1);
         let limits = Arc::new(Limits::default());

@@ -59,6 +59,7 @@ impl Lab {
             concurrency_key: None,
             fork: None,
             traceparent: None,
+            tracestate: None,
         };
         let limits = Arc::new(Limits::default());
         let (run, _) = Run::create(RunId::new(1, 1), plan, created, limits, 1, None);

@@ -103,6 +103,8 @@ pub struct Lease {
     pub actor: String,
     /// Where in a trace the attempt stands, as W3C Trace Context writes it.
     pub traceparent: String,
+    /// What goes with it, for tracing systems.
+    pub tracestate: Option<String>,
     /// When the engine gives up on the attempt.
     pub deadline: Option<Millis>,
     pub expires_in: Duration,

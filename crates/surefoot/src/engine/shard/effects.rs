@@ -110,6 +110,7 @@ impl Shard {
             idempotency_key: run.idempotency_key(task),
             actor: run.state().created.actor.clone(),
             traceparent: traceparent(run, task, attempt),
+            tracestate: run.state().created.tracestate.clone().unwrap_or_default(),
             deadline: run.state().task(task).due,
             kind,
             input,
@@ -197,6 +198,7 @@ impl Shard {
             priority: Some(created.priority),
             actor: created.actor.clone(),
             traceparent: Some(traceparent(run, task, attempt)),
+            tracestate: created.tracestate.clone(),
         };
         // A lost attempt finds the sub-run that it started; one after a failure, a retry or a rewind
         // gets another: what they reset is not counted, attempts are.

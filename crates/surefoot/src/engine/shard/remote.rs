@@ -207,6 +207,7 @@ impl Shard {
             idempotency_key: run.idempotency_key(task),
             actor: run.state().created.actor.clone(),
             traceparent: traceparent(run, task, attempt),
+            tracestate: run.state().created.tracestate.clone(),
             deadline: run.state().task(task).due,
             expires_in: Duration::ZERO,
         };
