@@ -29,9 +29,8 @@ fn collector(status: &'static str) -> (String, mpsc::Receiver<(String, Value)>) 
             });
             let mut body = vec![0; length.unwrap_or(0)];
             stream.read_exact(&mut body).unwrap();
-            let answer = format!(
-                "HTTP/1.1 {status}\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{{}}"
-            );
+            let answer =
+                format!("HTTP/1.1 {status}\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{{}}");
             stream.get_mut().write_all(answer.as_bytes()).unwrap();
             if sender.send((asked, serde_json::from_slice(&body).unwrap())).is_err() {
                 return;
@@ -95,12 +94,16 @@ fn a_collector_that_is_away_costs_a_warning_and_the_next_run_sends() {
     assert_eq!(run(&project, &RUN, &url).code, 0);
     let mut all = names(&posted);
     all.sort_unstable();
-    assert_eq!(all, ["compose", "compose", "compose", "hello", "hello", "hello", "say", "say", "say"]);
+    assert_eq!(
+        all,
+        ["compose", "compose", "compose", "hello", "hello", "hello", "say", "say", "say"]
+    );
 }
 
 #[test]
 fn a_wrong_endpoint_and_a_failed_run_keep_their_exit_codes() {
-    let project = Project::new(&[("hello.surefoot.yaml", HELLO), ("f.surefoot.yaml", support::FAILS)]);
+    let project =
+        Project::new(&[("hello.surefoot.yaml", HELLO), ("f.surefoot.yaml", support::FAILS)]);
     let done = run(&project, &RUN, "collector:4317");
     assert_eq!(done.code, 0, "{}", done.err);
     assert!(done.err.contains("warning: no spans are sent: traces.endpoint"), "{}", done.err);

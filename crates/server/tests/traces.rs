@@ -123,9 +123,9 @@ async fn run(server: &Server, workflow: &str, source: &str, from: Option<&str>) 
     assert!(matches!(put.status, 200 | 201), "{}", put.text);
     let request = server.request("POST", &format!("/v1/workflows/{workflow}/runs"));
     let request = request.header("prefer", "wait=30").json(&json!({}));
-    let request = from.into_iter().fold(request, |request, it| {
-        request.header("traceparent", it).header("tracestate", STATE)
-    });
+    let request = from
+        .into_iter()
+        .fold(request, |request, it| request.header("traceparent", it).header("tracestate", STATE));
     let ended = answer(request).await;
     assert_eq!(ended.status, 200, "{}", ended.text);
     ended.body

@@ -274,6 +274,17 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "is_false")]
         redo: bool,
     },
+    /// The sub-run of a task is no longer waited for: it is to end, and what it gives no longer
+    /// counts.
+    ChildLeft {
+        task: TaskId,
+        run: RunId,
+    },
+    /// A sub-run that was no longer waited for has ended.
+    ChildGone {
+        task: TaskId,
+        run: RunId,
+    },
     /// A result taken over from another run (a fork), or set by hand.
     Given {
         task: TaskId,
@@ -540,7 +551,9 @@ impl Event {
             | Event::Undoing { .. }
             | Event::Undone { .. }
             | Event::Ended { .. }
-            | Event::Reset { .. } => Vec::new(),
+            | Event::Reset { .. }
+            | Event::ChildLeft { .. }
+            | Event::ChildGone { .. } => Vec::new(),
         }
     }
 }

@@ -406,6 +406,16 @@ impl World {
         if self.run.has_more_to_do() {
             return Some(Command::Advance);
         }
+        // What nobody waits for any more ends as it is asked to.
+        if let Some(left) = self.run.state().left.first() {
+            return Some(Command::ChildEnded {
+                task: left.task,
+                run: left.run,
+                status: RunStatus::Cancelled,
+                output: Value::Null,
+                error: None,
+            });
+        }
         for effect in self.run.outstanding() {
             let Effect::Execute { task, attempt } = effect else { continue };
             if !self.begun.insert((task, attempt)) {

@@ -280,7 +280,11 @@ impl Exporter {
                     return Err(Unsent::Collector { url: self.shown_url(), reason });
                 }
                 Err(Untaken::Later(reason, after)) if self.is_young(oldest) => {
-                    tracing::warn!(url = self.shown_url(), reason, "spans wait for their collector");
+                    tracing::warn!(
+                        url = self.shown_url(),
+                        reason,
+                        "spans wait for their collector"
+                    );
                     tokio::time::sleep(after.unwrap_or(pause).min(RETRY_PAUSE_MAX)).await;
                     pause = (pause * 2).min(RETRY_PAUSE_MAX);
                 }

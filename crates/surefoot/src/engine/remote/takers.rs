@@ -33,12 +33,12 @@ impl Taker {
     }
 
     fn may_have(&self, namespace: &str) -> bool {
-        may_have(&self.namespaces, namespace)
+        may_have(self.namespaces.as_ref(), namespace)
     }
 }
 
-fn may_have(namespaces: &Namespaces, namespace: &str) -> bool {
-    namespaces.as_ref().is_none_or(|it| it.contains(namespace))
+fn may_have(namespaces: Option<&BTreeSet<String>>, namespace: &str) -> bool {
+    namespaces.is_none_or(|it| it.contains(namespace))
 }
 
 /// A worker that was heard of.
@@ -72,10 +72,10 @@ impl Takers {
         &mut self,
         worker: &Arc<str>,
         capabilities: &Arc<[String]>,
-        namespaces: &Namespaces,
+        namespaces: Option<&BTreeSet<String>>,
         now: Instant,
     ) {
-        let (capabilities, namespaces) = (capabilities.clone(), namespaces.clone());
+        let (capabilities, namespaces) = (capabilities.clone(), namespaces.cloned());
         self.seen.insert(worker.clone(), Seen { at: now, capabilities, namespaces });
     }
 
@@ -169,7 +169,7 @@ impl Takers {
         lease: Duration,
         namespace: Option<&str>,
     ) -> BTreeMap<String, Presence> {
-        let counts = |it: &Namespaces| namespace.is_none_or(|name| may_have(it, name));
+        let counts = |it: &Namespaces| namespace.is_none_or(|name| may_have(it.as_ref(), name));
         let mut all: BTreeMap<String, Presence> = BTreeMap::new();
         let open: BTreeSet<&Arc<str>> = self.open().map(|it| &it.worker).collect();
         for (worker, seen) in self.seen.iter().filter(|(_, it)| counts(&it.namespaces)) {

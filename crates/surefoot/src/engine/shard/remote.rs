@@ -51,7 +51,7 @@ impl Shard {
         let now = Instant::now();
         let worker: Arc<str> = request.worker.into();
         let capabilities: Arc<[String]> = request.capabilities.into();
-        self.remote.takers.see(&worker, &capabilities, &request.namespaces, now);
+        self.remote.takers.see(&worker, &capabilities, request.namespaces.as_ref(), now);
         let holds = {
             let mut leases = self.shared.leases();
             leases.renew(&worker, request.holding.as_deref(), now);
