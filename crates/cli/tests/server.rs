@@ -100,7 +100,8 @@ fn a_refused_token_is_told_with_an_exit_code_of_its_own() {
 fn tamper(path: &std::path::Path) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let store = SqliteStore::open(path, Mode::Client).unwrap();
+        let owner = Mode::Owner { program: "somebody".to_owned() };
+        let store = SqliteStore::open(path, owner).unwrap();
         let all = store.items("audit", None, 100).await.unwrap();
         let text = |it: &Item| String::from_utf8(it.body.clone()).unwrap();
         let entry = all.iter().find(|it| text(it).contains("\"one\"")).unwrap();

@@ -29,12 +29,13 @@ fn collector(status: &'static str) -> (String, mpsc::Receiver<(String, Value)>) 
             });
             let mut body = vec![0; length.unwrap_or(0)];
             stream.read_exact(&mut body).unwrap();
-            let answer =
-                format!("HTTP/1.1 {status}\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{{}}");
-            stream.get_mut().write_all(answer.as_bytes()).unwrap();
+            // Told before it is answered, so that who has the answer does not look too early.
             if sender.send((asked, serde_json::from_slice(&body).unwrap())).is_err() {
                 return;
             }
+            let answer =
+                format!("HTTP/1.1 {status}\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{{}}");
+            stream.get_mut().write_all(answer.as_bytes()).unwrap();
         }
     });
     (url, receiver)

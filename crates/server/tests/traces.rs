@@ -222,11 +222,12 @@ async fn a_sub_run_is_in_the_trace_of_its_parent() {
     server.put("/v1/workflows/tick", TICK).await;
     let outer = "{id: outer, tasks: {inner: {uses: workflow, with: {id: tick}}}}";
     let ended = run(&server, "outer", outer, Some(&traceparent("01"))).await;
-    let child = &ended["output"]["inner"]["run"];
+    let ticks = server.get("/v1/runs?workflow=tick").await;
+    let child = &ticks.body["items"][0]["id"];
     for id in [&ended["id"], child] {
         let id: surefoot::RunId = id.as_str().unwrap().parse().unwrap();
-        let state = surefoot::inspect::fold(&**server.engine.store(), id).await.unwrap();
-        assert_eq!(state.created.tracestate.as_deref(), Some(STATE), "{id}");
+        let run = server.engine.load(id).await.unwrap();
+        assert_eq!(run.state().created.tracestate.as_deref(), Some(STATE), "{id}");
     }
     let spans = collector.has(6).await;
     let named = |name: &str| spans.iter().find(|it| it.text("name") == name).unwrap();
