@@ -163,7 +163,7 @@ fn still(message: String, hint: &str) -> Failure {
     Failure::new(Exit::StillRunning, "SF5047", message).hint(hint)
 }
 
-/// Stops the engine, and sends what is left for a collector; a second signal does not wait for it.
+/// Sends what is left for a collector, and stops the engine; a second signal does not wait for it.
 async fn stop(
     engine: &Engine,
     spans: Option<Spans>,
@@ -172,11 +172,11 @@ async fn stop(
 ) -> Result<()> {
     let mut signals = Signals::new()?;
     let stopped = async {
-        engine.stop(grace).await?;
+        // They are read from the store, which ends with the engine.
         if let Some(spans) = spans {
             spans.finish(session).await;
         }
-        Ok::<_, surefoot::store::Error>(())
+        engine.stop(grace).await
     };
     tokio::select! {
         stopped = stopped => Ok(stopped?),
