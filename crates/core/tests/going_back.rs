@@ -60,10 +60,11 @@ fn executing(lab: &Lab) -> Vec<String> {
     running.collect()
 }
 
-/// The same without the numbers of visits.
+/// The same, without the numbers of visits and whether it is an undoing.
 fn executing_on_any_visit(lab: &Lab) -> Vec<String> {
     let plain = |path: String| {
-        let parts = path.split('.').map(|it| it.split('#').next().unwrap_or_default().to_owned());
+        let parts =
+            path.split('.').map(|it| it.split(['#', ':']).next().unwrap_or_default().to_owned());
         parts.collect::<Vec<_>>().join(".")
     };
     executing(lab).into_iter().map(plain).collect()
