@@ -8,6 +8,7 @@
 //! | `config` | which setting holds, and why |
 //! | `output` | tables, JSON, colours, times |
 //! | `live` | a run as it goes on |
+//! | `spans` | what a collector is told of runs without a server |
 //! | `demo` | an order that survives a crash, with its own shop |
 //! | `failure`, `exit` | what went wrong, and the code that says so |
 
@@ -23,6 +24,7 @@ mod output;
 mod project;
 mod remote;
 mod session;
+mod spans;
 
 use std::process::ExitCode;
 

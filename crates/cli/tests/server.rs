@@ -8,6 +8,7 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 
 use support::Project;
+use surefoot::store::{Expect, Item, ItemWrite, Mode, SqliteStore, Store as _};
 
 const ORDER: &str = "id: order
 version: 1.0.0
@@ -93,6 +94,62 @@ fn a_refused_token_is_told_with_an_exit_code_of_its_own() {
         }
     }
     assert_eq!(on(root.trim(), &["ls"]).0, Some(0));
+}
+
+/// Changes the reason that an entry of the audit log tells.
+fn tamper(path: &std::path::Path) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let owner = Mode::Owner { program: "somebody".to_owned() };
+        let store = SqliteStore::open(path, owner).unwrap();
+        let all = store.items("audit", None, 100).await.unwrap();
+        let text = |it: &Item| String::from_utf8(it.body.clone()).unwrap();
+        let entry = all.iter().find(|it| text(it).contains("\"one\"")).unwrap();
+        let body = text(entry).replace("\"one\"", "\"six\"").into_bytes();
+        let write = ItemWrite::put("audit", &entry.key, Expect::Anything, body);
+        store.write_items(vec![write]).await.unwrap().unwrap();
+    });
+}
+
+#[test]
+fn the_audit_log_is_read_and_checked_on_a_server_and_on_a_store() {
+    let project = Project::new(&[("order.surefoot.yaml", ORDER)]);
+    let dev = Dev::open(&project);
+    let url = dev.url.clone();
+    let run = project.out(&["start", "order", "--server", &url]).trim().to_owned();
+    for reason in ["one", "two"] {
+        project.out(&["pause", &run, "--reason", reason, "--server", &url]);
+    }
+    let there = project.json(&["audit", "--server", &url, "-o", "json"]);
+    let actions = |all: &serde_json::Value| -> Vec<(String, String)> {
+        let text = |it: &serde_json::Value, name: &str| it[name].as_str().unwrap_or("").to_owned();
+        all.as_array().unwrap().iter().map(|it| (text(it, "action"), text(it, "reason"))).collect()
+    };
+    let pause = |reason: &str| ("POST /v1/runs/{id}/pause".to_owned(), reason.to_owned());
+    assert_eq!(actions(&there)[..2], [pause("two"), pause("one")]);
+    let part = project.run(&["audit", "--limit", "1", "--server", &url]);
+    assert!(
+        part.code == 0 && part.out.contains("two") && !part.out.contains("one"),
+        "{}",
+        part.out
+    );
+    let cursor = part.err.split_whitespace().last().unwrap();
+    let rest = ["audit", "--limit", "1", "--cursor", cursor, "--server", &url, "-o", "json"];
+    assert_eq!(actions(&project.json(&rest)), [pause("one")]);
+    let checked = project.out(&["audit", "check", "--server", &url]);
+    assert!(checked.starts_with("whole: "), "{checked}");
+    // While the server runs, its store is its own.
+    project.fails(&["audit"], 6, &["SF5011", "--server"]);
+    drop(dev);
+    assert_eq!(project.json(&["audit", "-o", "json"]), there);
+    assert_eq!(project.json(&["audit", "check", "-o", "json"])["intact"], true);
+
+    tamper(&project.path().join(".surefoot/store.db"));
+    let broken = project.run(&["audit", "check", "-o", "json"]);
+    let found: serde_json::Value = serde_json::from_str(&broken.out).unwrap();
+    assert_eq!((broken.code, &found["intact"]), (1, &serde_json::json!(false)), "{}", broken.err);
+    let entry = format!("entry {}", found["broken_at"]);
+    project.fails(&["audit", "check"], 1, &["SF5097", &entry]);
 }
 
 #[test]

@@ -55,7 +55,7 @@ fn a_worker_executes_commands_and_kinds() {
     let (_server, url) = server(&project);
     let url = url.as_str();
     project.out(&["deploy", "shop.surefoot.yaml", "--server", url]);
-    let pay = "--command=pay=sh -c 'read -r it; echo \"{\\\"got\\\": $it, \\\"try\\\": $SUREFOOT_ATTEMPT}\"'";
+    let pay = "--command=pay=sh -c 'read -r it; echo \"{\\\"got\\\": $it, \\\"try\\\": $SUREFOOT_ATTEMPT, \\\"trace\\\": \\\"$TRACEPARENT\\\"}\"'";
     let _worker = going(
         &project,
         &["worker", "--server", url, pay, "--capabilities", "shell", "--name", "till"],
@@ -70,6 +70,8 @@ fn a_worker_executes_commands_and_kinds() {
         std::thread::sleep(std::time::Duration::from_millis(50));
     };
     assert!(shown.contains("\"try\":1") && shown.contains("hello"), "{shown}");
+    // A run that nobody called has a trace of its own: its id.
+    assert!(shown.contains("\"trace\":\"00-01"), "{shown}");
     let workers = project.json(&["worker", "ls", "--server", url, "-o", "json"]);
     assert_eq!(workers[0]["name"], "till");
     assert_eq!(workers[0]["capabilities"], json!(["pay", "shell"]));

@@ -5,7 +5,8 @@ mod support;
 
 use serde_json::{Value, json};
 use support::lab::{Lab, Move};
-use surefoot_core::run::{Command, Effect, RunStatus, TaskStatus};
+use surefoot_core::ids::RunId;
+use surefoot_core::run::{Command, Effect, RunStatus, TaskId, TaskStatus};
 use surefoot_core::task_error::TaskError;
 
 fn ask(lab: &mut Lab, command: Command) {
@@ -57,6 +58,16 @@ fn executing(lab: &Lab) -> Vec<String> {
         _ => None,
     });
     running.collect()
+}
+
+/// The same, without the numbers of visits and whether it is an undoing.
+fn executing_on_any_visit(lab: &Lab) -> Vec<String> {
+    let plain = |path: String| {
+        let parts =
+            path.split('.').map(|it| it.split(['#', ':']).next().unwrap_or_default().to_owned());
+        parts.collect::<Vec<_>>().join(".")
+    };
+    executing(lab).into_iter().map(plain).collect()
 }
 
 fn started(source: &str) -> Lab {
@@ -272,4 +283,186 @@ fn waits_signals_and_approvals_break_a_row_of_automatic_transitions() {
         let error = lab.state().error.as_ref().map(|it| it.error.to_string());
         assert_eq!((lab.status(), error), (RunStatus::Running, None), "{work}");
     }
+}
+
+/// The machine went on from the state that had failed, as if what was undone before it were there.
+#[test]
+fn a_retry_of_a_machine_does_anew_what_was_undone() {
+    let source = "{id: p, initial: one, states: {one: {uses: w, compensate: {uses: u}, next: two}, two: {uses: w, compensate: {uses: u}, next: three}, three: {uses: w, next: end}, end: {final: true}}}";
+    let mut lab = started(source);
+    let first = key(&lab, "one");
+    for path in ["one", "two"] {
+        done(&mut lab, path);
+    }
+    for round in 0..2 {
+        failed(&mut lab, "three");
+        for state in ["two", "one"] {
+            assert_eq!(executing_on_any_visit(&lab), [state], "round {round}");
+            let undoing = executing(&lab).remove(0);
+            assert!(undoing.ends_with(":compensate"), "{undoing}");
+            done(&mut lab, &undoing);
+        }
+        assert_eq!(lab.status(), RunStatus::Failed);
+        ask(&mut lab, Command::Retry);
+        assert_eq!(executing_on_any_visit(&lab), ["one"], "round {round}");
+        assert_eq!(status(&lab, "two"), TaskStatus::Pending);
+        assert_ne!(key(&lab, "one"), first, "its effect is wanted again");
+        for path in ["one", "two"] {
+            done(&mut lab, path);
+        }
+    }
+    done(&mut lab, "three");
+    assert_eq!(lab.status(), RunStatus::Completed);
+}
+
+/// What was undone later was taken for something that had been undone before.
+#[test]
+fn a_retry_after_a_machine_went_back_forgets_what_is_not_reached_again() {
+    let source = "{id: p, initial: one, states: {one: {uses: w, compensate: {uses: u}, next: two}, two: {uses: w, compensate: {uses: u}, next: three}, three: {uses: w, next: end}, end: {final: true}}}";
+    for back in [Command::Retry, rewind("one")] {
+        let mut lab = started(source);
+        for path in ["one", "two"] {
+            done(&mut lab, path);
+        }
+        failed(&mut lab, "three");
+        for path in ["two:compensate", "one:compensate"] {
+            done(&mut lab, path);
+        }
+        ask(&mut lab, back);
+        failed(&mut lab, "one");
+        assert_eq!(lab.status(), RunStatus::Failed);
+        ask(&mut lab, Command::Retry);
+        assert_eq!(executing_on_any_visit(&lab), ["one"]);
+    }
+}
+
+#[test]
+fn a_retry_goes_back_in_every_machine_of_a_graph() {
+    let machine = "initial: one, states: {one: {uses: w, compensate: {uses: u}, next: two}, two: {uses: w, next: end}, end: {final: true}}";
+    let source = format!("{{id: p, tasks: {{m: {{{machine}}}, n: {{{machine}}}}}}}");
+    for (back, expected) in
+        [(Command::Retry, ["m.one", "n.one"]), (rewind("m.one"), ["m.one", "n.one"])]
+    {
+        let mut lab = started(&source);
+        for path in ["m.one", "n.one"] {
+            done(&mut lab, path);
+        }
+        failed(&mut lab, "m.two");
+        // The other one has its grace period.
+        end(&mut lab, "n.two", Err(TaskError::new("cancelled", "as asked")));
+        for path in ["n.one:compensate", "m.one:compensate"] {
+            done(&mut lab, path);
+        }
+        assert_eq!(lab.status(), RunStatus::Failed, "{lab}");
+        ask(&mut lab, back);
+        assert_eq!(executing_on_any_visit(&lab), expected);
+        for path in ["m.one", "n.one", "m.two", "n.two"] {
+            done(&mut lab, path);
+        }
+        assert_eq!(lab.status(), RunStatus::Completed, "{lab}");
+    }
+}
+
+#[test]
+fn a_retry_sees_what_was_undone_inside_a_state() {
+    let source = "{id: p, initial: one, states: {one: {tasks: {x: {uses: w, compensate: {uses: u}}}, next: two}, two: {uses: w, next: end}, end: {final: true}}}";
+    let mut lab = started(source);
+    done(&mut lab, "one.x");
+    failed(&mut lab, "two");
+    assert_eq!(executing(&lab), ["one.x:compensate"]);
+    done(&mut lab, "one.x:compensate");
+    refused(&mut lab, rewind("two"));
+    ask(&mut lab, Command::Retry);
+    assert_eq!(executing(&lab), ["one#2.x"]);
+}
+
+/// The attempt of the state that was left went on.
+#[test]
+fn a_rewind_of_a_machine_ends_what_its_state_was_doing() {
+    let source = "{id: p, initial: one, states: {one: {uses: w, next: two}, two: {uses: w, next: end}, end: {final: true}}}";
+    let mut lab = started(source);
+    done(&mut lab, "one");
+    let two = lab.run().find("two").unwrap();
+    ask(&mut lab, rewind("one"));
+    let asked = lab.run().outstanding();
+    assert!(asked.contains(&Effect::Cancel { task: two, attempt: 1 }), "{asked:?}");
+    done(&mut lab, "one");
+    done(&mut lab, "two");
+    assert_eq!(lab.status(), RunStatus::Completed);
+}
+
+/// Starts the sub-run of a task and returns it.
+fn call(lab: &mut Lab, path: &str) -> (TaskId, RunId) {
+    let task = lab.run().find(path).unwrap();
+    let attempt = lab.run().state().task(task).attempt;
+    let run = RunId::new(1, u128::from(attempt));
+    ask(lab, Command::ChildStarted { task, attempt, run });
+    (task, run)
+}
+
+fn ended((task, run): (TaskId, RunId), status: RunStatus) -> Command {
+    Command::ChildEnded { task, run, status, output: json!("late"), error: None }
+}
+
+/// The old sub-run went on beside the new one.
+#[test]
+fn a_rewind_over_a_waiting_sub_run_ends_it() {
+    let graph = "{id: p, tasks: {call: {uses: workflow, with: {id: q}}}}";
+    let behind =
+        "{id: p, tasks: {a: {uses: w}, call: {needs: [a], uses: workflow, with: {id: q}}}}";
+    let machine = "{id: p, initial: a, states: {a: {uses: w, next: call}, call: {uses: workflow, with: {id: q}, next: end}, end: {final: true}}}";
+    for (source, to) in [(graph, "call"), (behind, "a"), (machine, "a"), (machine, "call")] {
+        let mut lab = started(source);
+        if source != graph {
+            done(&mut lab, "a");
+        }
+        let old = call(&mut lab, "call");
+        ask(&mut lab, rewind(to));
+        let cancels = Effect::CancelChild { task: old.0, run: old.1 };
+        assert!(lab.run().outstanding().contains(&cancels), "{to}: {:?}", lab.run().outstanding());
+        if to == "a" {
+            done(&mut lab, "a");
+        }
+        let new = call(&mut lab, "call");
+        assert_ne!(old, new);
+        // Whatever it gives comes too late, once and twice.
+        ask(&mut lab, ended(old, RunStatus::Completed));
+        refused(&mut lab, ended(old, RunStatus::Completed));
+        assert!(!lab.run().outstanding().contains(&cancels), "{to}");
+        assert_eq!(status(&lab, "call"), TaskStatus::Waiting, "{to}");
+        ask(&mut lab, ended(new, RunStatus::Completed));
+        assert_eq!(lab.status(), RunStatus::Completed, "{to}");
+    }
+}
+
+#[test]
+fn a_run_waits_for_the_sub_runs_that_it_left() {
+    let source = "{id: p, tasks: {call: {uses: workflow, with: {id: q}}}}";
+    let skip = Command::Skip { task: "call".to_owned() };
+    let given = Command::SetResult { task: "call".to_owned(), output: json!(1) };
+    for by_hand in [skip, given] {
+        let mut lab = started(source);
+        let old = call(&mut lab, "call");
+        ask(&mut lab, by_hand);
+        assert_eq!(lab.run().outstanding(), [Effect::CancelChild { task: old.0, run: old.1 }]);
+        assert_eq!(lab.status(), RunStatus::Running);
+        ask(&mut lab, ended(old, RunStatus::Cancelled));
+        assert_eq!(lab.status(), RunStatus::Completed);
+    }
+}
+
+/// A kill cleans nothing up, and what goes back must not run twice.
+#[test]
+fn a_retry_of_a_killed_run_ends_the_sub_run_that_went_on() {
+    let mut lab = started("{id: p, tasks: {call: {uses: workflow, with: {id: q}}}}");
+    let old = call(&mut lab, "call");
+    ask(&mut lab, Command::Kill);
+    ask(&mut lab, Command::Retry);
+    let cancels = Effect::CancelChild { task: old.0, run: old.1 };
+    assert!(lab.run().outstanding().contains(&cancels), "{:?}", lab.run().outstanding());
+    let new = call(&mut lab, "call");
+    ask(&mut lab, ended(new, RunStatus::Completed));
+    assert_eq!(lab.status(), RunStatus::Running);
+    ask(&mut lab, ended(old, RunStatus::Cancelled));
+    assert_eq!(lab.status(), RunStatus::Completed);
 }

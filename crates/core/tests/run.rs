@@ -51,6 +51,7 @@ impl World {
             concurrency_key: None,
             fork: None,
             traceparent: None,
+            tracestate: None,
         };
         let (run, decision) =
             Run::create(RunId::new(1, 1), plan, created, Arc::new(Limits::default()), 1, None);

@@ -71,7 +71,7 @@ async fn receive(
             "data": data(&headers, &content, &service)?,
         }),
         actor: format!("webhook:{name}"),
-        traceparent: crate::runs::traceparent(&headers),
+        trace: crate::runs::trace_context(&headers),
     };
     let wanted = proved.into_iter().map(|it| (it, None)).collect();
     let received = service.triggers().receive(&delivery, wanted).await?;

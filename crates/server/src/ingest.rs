@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, StatusCode};
 use base64::Engine as _;
 use serde_json::{Map, Value};
 use surefoot::core::ids::Digest;
+use surefoot::core::trace::TraceContext;
 use surefoot::triggers::Delivery;
 use surefoot_client::wire::{Ingested, Received};
 use utoipa_axum::routes;
@@ -46,7 +47,7 @@ async fn ingest(
     let headers = request.headers().clone();
     let content = body::read(request, &service).await?;
     let events = read(&headers, &content, &service)?;
-    let from = crate::runs::traceparent(&headers);
+    let from = crate::runs::trace_context(&headers);
     let mut answers = Vec::with_capacity(events.len());
     for event in events {
         answers.push(receive(&service, &principal, event, from.clone()).await?);
@@ -58,7 +59,7 @@ async fn receive(
     service: &Service,
     principal: &Principal,
     event: Value,
-    from: Option<String>,
+    from: TraceContext,
 ) -> Result<Received, Problem> {
     let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
     let (source, id) = (text("source"), text("id"));
@@ -71,17 +72,30 @@ async fn receive(
     // Both parts may be long, and either may hold what separates them.
     let hash = Digest::of(format!("{}\n{source}\n{id}", source.len()).as_bytes());
     // The event's own (its extension for tracing) says who made it, the request's who passed it on.
-    let traceparent = event["traceparent"].as_str().map(str::to_owned).or(from);
+    let own = TraceContext::read(event["traceparent"].as_str(), event["tracestate"].as_str());
+    let trace = if own.traceparent.is_some() { own } else { from };
     let delivery = Delivery {
-        traceparent,
+        trace,
         id: format!("event:{hash}"),
         alias: None,
-        digest: Digest::of(event.to_string().as_bytes()),
+        digest: digest(&event),
         event,
         actor: principal.actor.clone(),
     };
     let received = service.triggers().receive(&delivery, wanted).await?;
     Ok(hooks::to_wire(name, received))
+}
+
+/// Attributes that differ each time that an event is sent, and make it no other event.
+const OF_SENDING: [&str; 3] = ["time", "traceparent", "tracestate"];
+
+/// Returns the hash of what an event says, whoever sends it and how often.
+fn digest(event: &Value) -> Digest {
+    let mut said = event.clone();
+    if let Some(attributes) = said.as_object_mut() {
+        attributes.retain(|name, _| !OF_SENDING.contains(&name.as_str()));
+    }
+    Digest::of(said.to_string().as_bytes())
 }
 
 /// Reads the events of a request, and finds everything that is wrong with any of them.

@@ -156,6 +156,12 @@ async fn events_start_what_waits_for_them_in_each_of_three_forms() {
     assert_eq!(events[0]["runs"][0]["run"], run.as_str());
     assert_eq!(events[1]["runs"], json!([]));
     assert_eq!(events[2]["runs"].as_array().unwrap().len(), 1);
+    // Sent again by an attempt that comes later.
+    let mut late = event("1", 11.0);
+    late["time"] = json!("2027-01-01T00:00:00Z");
+    late["traceparent"] = json!("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+    let late = ingest(&server, structured, late).await;
+    assert_eq!(late.body["events"][0]["duplicate"], true, "{}", late.text);
     let request = server
         .request("POST", "/v1/ingest")
         .header("ce-specversion", "1.0")

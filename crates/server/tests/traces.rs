@@ -22,6 +22,8 @@ use tokio::net::TcpListener;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const CALLER: &str = "00f067aa0ba902b7";
+/// What tracing systems tell each other.
+const STATE: &str = "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE";
 
 fn traceparent(flags: &str) -> String {
     format!("00-{TRACE}-{CALLER}-{flags}")
@@ -121,7 +123,9 @@ async fn run(server: &Server, workflow: &str, source: &str, from: Option<&str>) 
     assert!(matches!(put.status, 200 | 201), "{}", put.text);
     let request = server.request("POST", &format!("/v1/workflows/{workflow}/runs"));
     let request = request.header("prefer", "wait=30").json(&json!({}));
-    let request = from.into_iter().fold(request, |request, it| request.header("traceparent", it));
+    let request = from
+        .into_iter()
+        .fold(request, |request, it| request.header("traceparent", it).header("tracestate", STATE));
     let ended = answer(request).await;
     assert_eq!(ended.status, 200, "{}", ended.text);
     ended.body
@@ -176,6 +180,7 @@ async fn a_collector_gets_a_span_of_the_run_and_of_each_attempt() {
     // What the task called was told which attempt calls.
     let heard: Vec<String> = shop.headers().iter().map(|it| header(it, "traceparent")).collect();
     assert_eq!(heard, [format!("00-{TRACE}-{}-01", attempts[1].text("spanId"))]);
+    assert_eq!(header(&shop.headers()[0], "tracestate"), STATE);
     let asked = &collector.headers()[0];
     assert_eq!(
         (header(asked, "content-type"), header(asked, "x-api-key")),
@@ -216,7 +221,14 @@ async fn a_sub_run_is_in_the_trace_of_its_parent() {
     let server = serving(&collector.listen().await).await;
     server.put("/v1/workflows/tick", TICK).await;
     let outer = "{id: outer, tasks: {inner: {uses: workflow, with: {id: tick}}}}";
-    run(&server, "outer", outer, Some(&traceparent("01"))).await;
+    let ended = run(&server, "outer", outer, Some(&traceparent("01"))).await;
+    let ticks = server.get("/v1/runs?workflow=tick").await;
+    let child = &ticks.body["items"][0]["id"];
+    for id in [&ended["id"], child] {
+        let id: surefoot::RunId = id.as_str().unwrap().parse().unwrap();
+        let run = server.engine.load(id).await.unwrap();
+        assert_eq!(run.state().created.tracestate.as_deref(), Some(STATE), "{id}");
+    }
     let spans = collector.has(6).await;
     let named = |name: &str| spans.iter().find(|it| it.text("name") == name).unwrap();
     assert_eq!(named("tick").text("parentSpanId"), named("inner").text("spanId"));
@@ -230,12 +242,15 @@ async fn webhooks_events_and_workers_carry_the_trace_on() {
     let source = "id: shop\ntriggers:\n  - event: {type: paid}\n  - webhook: {path: paid}\ntasks: {pay: {uses: pay}}\n";
     assert_eq!(server.put("/v1/workflows/shop", source).await.status, 201);
     let own = "00-4bf92f3577b34da6a3ce929d0e0e4736-1111111111111111-01";
-    let event = json!({"specversion": "1.0", "id": "1", "source": "/s", "type": "paid", "traceparent": own});
+    let event = json!({"specversion": "1.0", "id": "1", "source": "/s", "type": "paid", "traceparent": own, "tracestate": "own=1"});
     let kind = "application/cloudevents+json";
     let sent = server.request("POST", "/v1/ingest").header("traceparent", traceparent("01"));
+    let sent = sent.header("tracestate", STATE);
     let sent = answer(sent.header("content-type", kind).body(event.to_string())).await;
     assert_eq!(sent.status, 200, "{}", sent.text);
     let hook = server.request("POST", "/hooks/paid").header("traceparent", traceparent("00"));
+    // Many headers are one list.
+    let hook = hook.header("tracestate", "a=1").header("tracestate", "b=2");
     let hook = answer(hook.header("webhook-id", "d1").json(&json!({}))).await;
     assert_eq!(hook.status, 200, "{}", hook.text);
     let runs = [&sent.body["events"][0]["runs"][0]["run"], &hook.body["runs"][0]["run"]];
@@ -248,11 +263,13 @@ async fn webhooks_events_and_workers_carry_the_trace_on() {
         let polled = server.post(&format!("/v1/workers/{worker}/poll"), poll).await;
         for task in polled.body["tasks"].as_array().unwrap() {
             let place = task["traceparent"].as_str().unwrap().to_owned();
-            heard.insert(task["run"].as_str().unwrap().to_owned(), place);
+            let state = task["tracestate"].as_str().unwrap().to_owned();
+            heard.insert(task["run"].as_str().unwrap().to_owned(), (place, state));
         }
     }
-    for (run, flags) in runs.into_iter().zip(["01", "00"]) {
-        let place = &heard[run.as_str().unwrap()];
+    for (run, (flags, told)) in runs.into_iter().zip([("01", "own=1"), ("00", "a=1,b=2")]) {
+        let (place, state) = &heard[run.as_str().unwrap()];
+        assert_eq!(state, told);
         assert!(place.starts_with(&format!("00-{TRACE}-")) && place.ends_with(flags), "{place}");
         assert!(!place.contains(CALLER), "{place}");
     }

@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use surefoot::core::run::Wait;
 use surefoot::{
-    By, Command, Context, Engine, EngineBuilder, RunOutcome, RunStatus, StartRequest, TaskError,
-    VirtualClock,
+    By, Command, Context, Engine, EngineBuilder, RunId, RunOutcome, RunStatus, StartRequest,
+    TaskError, VirtualClock,
 };
 
 fn builder() -> EngineBuilder {
@@ -214,6 +215,32 @@ async fn a_sub_run_that_is_wanted_again_is_another_run() {
         run.command(command, By::actor("t")).await.unwrap();
         assert_eq!(run.wait().await.unwrap().output, json!(output));
     }
+}
+
+/// The sub-run that the task had waited for went on for ever.
+#[tokio::test]
+async fn a_sub_run_that_was_rewound_over_is_cancelled() {
+    let engine = builder().open().await.unwrap();
+    engine.deploy("{id: inner, tasks: {a: {uses: signal, with: {name: go}}}, output: '${{ tasks.a.output.data }}'}").await.unwrap();
+    engine.deploy("{id: outer, tasks: {call: {uses: workflow, with: {id: inner}}}, output: '${{ tasks.call.output }}'}").await.unwrap();
+    let outer = engine.start(StartRequest::new("outer")).await.unwrap();
+    // Returns the sub-run that is waited for, once it is not `other`.
+    let waited_for = async |other: Option<RunId>| loop {
+        let run = engine.load(outer.id()).await.unwrap();
+        let call = run.find("call").map(|it| run.state().task(it));
+        match call.and_then(|it| it.wait()) {
+            Some(Wait::Child { run }) if Some(*run) != other => return *run,
+            _ => tokio::time::sleep(Duration::from_millis(5)).await,
+        }
+    };
+    let old = waited_for(None).await;
+    let rewind = Command::Rewind { to: "call".to_owned() };
+    outer.command(rewind, By::actor("t")).await.unwrap();
+    assert_eq!(engine.run(old).wait().await.unwrap().status, RunStatus::Cancelled);
+    let new = waited_for(Some(old)).await;
+    engine.run(new).signal("go", json!(7)).await.unwrap();
+    let outcome = outer.wait().await.unwrap();
+    assert_eq!(outcome.output, json!({"run": new, "output": 7}), "{outcome:?}");
 }
 
 #[tokio::test]

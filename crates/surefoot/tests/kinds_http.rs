@@ -364,6 +364,30 @@ async fn an_event_is_a_cloud_event() {
 }
 
 #[tokio::test]
+async fn an_event_and_a_request_carry_the_trace_on() {
+    const PLACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let server = server().await;
+    let config = EmitConfig { sink: Some(server.url("/events")), source: None };
+    let emit = EmitKind::new(config, Arc::new(local()));
+    for (place, state) in [("", ""), (PLACE, ""), (PLACE, "a=1,b=2")] {
+        let context = context("tell").with_traceparent(place).with_tracestate(state);
+        emit.run(&context, json!({"type": "order.paid"})).await.unwrap();
+        let request = server.last();
+        let event: Value = serde_json::from_str(&request.body).unwrap();
+        for (name, told) in [("traceparent", place), ("tracestate", state)] {
+            let told = Some(told).filter(|it| !it.is_empty());
+            assert_eq!(event.get(name).and_then(Value::as_str), told, "{name}");
+            assert_eq!(request.header(name), told, "{name}");
+        }
+    }
+    let context = context("own").with_traceparent(PLACE).with_tracestate("a=1");
+    let with = json!({"url": server.url("/x"), "headers": {"Traceparent": "mine"}});
+    local().run(&context, with).await.unwrap();
+    let request = server.last();
+    assert_eq!((request.header("traceparent"), request.header("tracestate")), (Some("mine"), None));
+}
+
+#[tokio::test]
 async fn an_event_without_a_sink_says_what_to_configure() {
     let emit = EmitKind::new(EmitConfig::default(), Arc::new(local()));
     let found = emit.run(&context("tell"), json!({"type": "a"})).await;

@@ -73,6 +73,24 @@ async fn a_program_sees_little_of_our_environment() {
 }
 
 #[tokio::test]
+async fn a_program_is_told_where_in_a_trace_it_stands() {
+    const PLACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let script = "echo ${TRACEPARENT-none} ${TRACESTATE-none}";
+    for (place, state, env, expected) in [
+        ("", "", json!({}), "none none".to_owned()),
+        (PLACE, "", json!({}), format!("{PLACE} none")),
+        (PLACE, "a=1,b=2", json!({}), format!("{PLACE} a=1,b=2")),
+        (PLACE, "a=1", json!({"TRACEPARENT": "own"}), "own none".to_owned()),
+        (PLACE, "a=1", json!({"TRACESTATE": "own=1"}), format!("{PLACE} own=1")),
+    ] {
+        let context = context("sh").with_traceparent(place).with_tracestate(state);
+        let with = json!({"script": script, "env": env});
+        let output = kind().run(&context, with.clone()).await.unwrap();
+        assert_eq!(output["stdout"], format!("{expected}\n"), "{with}");
+    }
+}
+
+#[tokio::test]
 async fn every_failure_has_its_name() {
     let directory = tempfile::tempdir().unwrap();
     let plain = directory.path().join("plain");

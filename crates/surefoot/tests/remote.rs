@@ -322,6 +322,27 @@ async fn why_says_what_is_missing() {
 }
 
 #[tokio::test]
+async fn why_counts_only_the_workers_that_may_have_the_task() {
+    let engine = open().await;
+    let run = start(&engine, "{id: billing.many, tasks: {a: {uses: gpu}, b: {uses: gpu}}}").await;
+    let why = async || run.why("b").await.unwrap().unwrap().why;
+    let of = |worker: &str, namespace: &str| TakeRequest {
+        wait: Duration::ZERO,
+        namespaces: Some(BTreeSet::from([namespace.to_owned()])),
+        ..ask(worker, "gpu", 1)
+    };
+    assert!(engine.take(of("w1", "shipping")).await.unwrap().tasks.is_empty());
+    assert_eq!(
+        why().await,
+        "no worker with capability `gpu` that may have tasks of the namespace `billing` is connected"
+    );
+    assert_eq!(engine.take(of("w2", "billing")).await.unwrap().tasks.len(), 1);
+    assert_eq!(why().await, "the only worker with capability `gpu` is busy");
+    let gpu = engine.capabilities().await.remove(0);
+    assert_eq!(gpu.workers, 2, "all are counted where nobody asks for a namespace");
+}
+
+#[tokio::test]
 async fn without_leave_a_missing_handler_is_still_refused() {
     let engine = Engine::builder().open().await.unwrap();
     engine.deploy(PAY).await.unwrap();

@@ -15,6 +15,7 @@ use surefoot::core::schedule::{
     BACKFILL_SLOTS_MAX, Policy, SLOTS_PER_LOOK_MAX, When, zones_version,
 };
 use surefoot::core::time::Duration as Length;
+use surefoot::core::trace::TraceContext;
 use surefoot::schedules::{
     CATCH_UP_BURST, CATCH_UP_PER_SECOND, NewSchedule, Origin, Position, ScheduleError,
     ScheduleSpec, Schedules,
@@ -375,11 +376,14 @@ async fn a_definition_brings_its_schedules_and_takes_them_away() {
 async fn a_run_that_starts_later_starts_once_and_leaves_nothing() {
     let (engine, clock) = engine().await;
     let schedules = Schedules::open(&engine).await.unwrap();
+    const PLACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     let request = StartRequest::new("tick").key("order-1").actor("ann");
+    let request = request.traceparent(Some(PLACE)).tracestate(Some("a=1"));
     let later = schedules.start_later(request.clone(), BEGIN + HOUR).await.unwrap();
     let again = schedules.start_later(request, BEGIN + HOUR).await.unwrap();
     assert_eq!(later.id, again.id);
-    assert_eq!(later.spec.origin, Origin::Once { key: Some("order-1".to_owned()) });
+    let trace = TraceContext::read(Some(PLACE), Some("a=1"));
+    assert_eq!(later.spec.origin, Origin::Once { key: Some("order-1".to_owned()), trace });
     assert_eq!(schedules.look().await, Some(BEGIN + HOUR));
     clock.set(BEGIN + HOUR);
     assert_eq!(schedules.look().await, None);
@@ -388,6 +392,9 @@ async fn a_run_that_starts_later_starts_once_and_leaves_nothing() {
     let rows = engine.store().runs(&filter).await.unwrap();
     assert_eq!(rows.len(), 1);
     assert_eq!(rows[0].actor, "ann");
+    let created = engine.load(rows[0].id).await.unwrap().state().created.clone();
+    assert_eq!(created.traceparent.as_deref(), Some(PLACE));
+    assert_eq!(created.tracestate.as_deref(), Some("a=1"));
     // An instant that has passed comes at once.
     schedules.start_later(StartRequest::new("tick").key("order-2"), BEGIN).await.unwrap();
     assert_eq!(schedules.look().await, None);

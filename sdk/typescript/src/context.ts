@@ -22,8 +22,10 @@ export interface Context {
   readonly actor: string | undefined;
   /** When the server stops waiting for this attempt. */
   readonly deadline: Date | undefined;
-  /** Of the W3C trace that the run belongs to. */
+  /** Of the W3C trace that the run belongs to: pass it on to whatever is called. */
   readonly traceparent: string | undefined;
+  /** What tracing systems want handed on with `traceparent`. */
+  readonly tracestate: string | undefined;
   /** Aborted when the attempt should end: its result is not wanted any more, or its time is up. */
   readonly signal: AbortSignal;
   /** Tells how far the attempt is, from 0 to 1, and what it is at. Returns at once. */
@@ -43,6 +45,7 @@ export function contextOf(task: Task, report: Report, signal: AbortSignal): Cont
     actor: task.actor ?? undefined,
     deadline: task.deadline ? new Date(task.deadline) : undefined,
     traceparent: task.traceparent ?? undefined,
+    tracestate: task.tracestate ?? undefined,
     signal,
     progress: (fraction, message) => report.addProgress(fraction, message),
     log: (text, level = "info") => report.addLine(level, text),

@@ -33,6 +33,7 @@ export interface Task {
   readonly actor?: string | null;
   readonly deadline?: string | null;
   readonly traceparent?: string | null;
+  readonly tracestate?: string | null;
 }
 
 /** What became of a result: 200, or why it does not count. */

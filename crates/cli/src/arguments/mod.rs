@@ -169,6 +169,7 @@ pub enum Command {
     Store(Store),
     Token(Token),
     Secret(Secret),
+    Audit(Audit),
     Config(Config),
     Bench(Bench),
     Completions(Completions),

@@ -165,6 +165,32 @@ pub enum TokenAction {
     Revoke { name: String },
 }
 
+/// Shows who asked a server for which change, newest first.
+///
+/// With --server the server tells it; without, the project's own store does.
+#[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Example:\n  surefoot audit --limit 20 -o json"
+)]
+pub struct Audit {
+    #[command(subcommand)]
+    pub action: Option<AuditAction>,
+    /// At most so many entries.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit: u32,
+    /// Goes on where a listing before ended.
+    #[arg(long, value_name = "CURSOR")]
+    pub cursor: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AuditAction {
+    /// Checks that no entry was changed, taken out or put in. Exits with 1 if one was, and names it.
+    #[command(after_help = "Example:\n  surefoot audit check")]
+    Check,
+}
+
 /// Secrets that the store keeps, sealed: `secrets.NAME` of definitions.
 ///
 /// With --server the server keeps them; without, the project's own store does. No command shows a

@@ -7,8 +7,8 @@ use clap::{Args, Subcommand};
 /// A command gets the task's input as JSON on standard input and writes its output as JSON to
 /// standard output. Exit code 0 is success, 65 is a failure that no other attempt can cure, any
 /// other may be tried again. SUREFOOT_IDEMPOTENCY_KEY, SUREFOOT_RUN, SUREFOOT_TASK and
-/// SUREFOOT_ATTEMPT say what it works on. The first SIGTERM or Ctrl-C takes nothing new and lets
-/// tasks end.
+/// SUREFOOT_ATTEMPT say what it works on, TRACEPARENT and TRACESTATE where in a trace. The first
+/// SIGTERM or Ctrl-C takes nothing new and lets tasks end.
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,

@@ -1,5 +1,7 @@
 //! What each command does. Each has a file; the order of the cases is that of the help.
 
+mod answers;
+mod audit;
 mod authority;
 mod bench;
 mod check;
@@ -79,6 +81,7 @@ pub fn dispatch(arguments: Arguments) -> Result<Exit> {
         Command::Schedule(it) => schedule::schedule(session, it),
         Command::Store(it) => store::store(session, it),
         Command::Token(it) => token::token(session, it),
+        Command::Audit(it) => audit::audit(session, &it),
         Command::Secret(it) => secret::secret(session, it),
         Command::Config(it) => config::config(session, it),
         Command::Bench(it) => bench::bench(session, it),

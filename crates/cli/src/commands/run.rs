@@ -20,6 +20,7 @@ use crate::output::style;
 use crate::output::time::took;
 use crate::project::{self, Source};
 use crate::session::{Session, wait_on_all_cores};
+use crate::spans::Spans;
 
 /// What attempts in flight are given after the first Ctrl-C.
 const GRACE: Duration = Duration::from_secs(10);
@@ -69,6 +70,7 @@ async fn one(
     let signals = Signals::new()?;
     let builder = session.builder(arguments.large);
     let engine = mocks.apply(plan, &session.settings.engine, builder)?.open().await?;
+    let spans = Spans::begin(session, &engine).await;
     let updates = engine.subscribe();
     let started = async {
         deploy(&engine, source).await?;
@@ -82,7 +84,7 @@ async fn one(
         }
     };
     let watch = Watch::new(session, &engine, updates, signals, run, 0).await?;
-    follow(session, &engine, watch, timeout, arguments.until_idle).await
+    follow(session, &engine, watch, spans, timeout, arguments.until_idle).await
 }
 
 async fn resume(
@@ -101,10 +103,11 @@ async fn resume(
     let signals = Signals::new()?;
     let builder = session.builder(arguments.large);
     let engine = mocks.apply(folded.plan(), &session.settings.engine, builder)?.open().await?;
+    let spans = Spans::begin(session, &engine).await;
     let updates = engine.subscribe();
     let told = folded.state().records;
     let watch = Watch::new(session, &engine, updates, signals, id, told).await?;
-    follow(session, &engine, watch, timeout, arguments.until_idle).await
+    follow(session, &engine, watch, spans, timeout, arguments.until_idle).await
 }
 
 /// Keeps what the file says: a sub-run may start any workflow of it.
@@ -125,6 +128,7 @@ async fn follow(
     session: &Session,
     engine: &Engine,
     mut watch: Watch<'_>,
+    spans: Option<Spans>,
     timeout: Option<Duration>,
     until_idle: bool,
 ) -> Result<Exit> {
@@ -139,7 +143,7 @@ async fn follow(
     } else {
         Duration::ZERO
     };
-    stop(engine, grace).await?;
+    stop(engine, spans, session, grace).await?;
     let go_on = format!("go on with `surefoot run --resume {id}`");
     match ending {
         Ending::Ended(_) => result(session, watch.run()),
@@ -159,11 +163,23 @@ fn still(message: String, hint: &str) -> Failure {
     Failure::new(Exit::StillRunning, "SF5047", message).hint(hint)
 }
 
-/// Stops the engine; a second signal does not wait for it.
-async fn stop(engine: &Engine, grace: Duration) -> Result<()> {
+/// Sends what is left for a collector, and stops the engine; a second signal does not wait for it.
+async fn stop(
+    engine: &Engine,
+    spans: Option<Spans>,
+    session: &Session,
+    grace: Duration,
+) -> Result<()> {
     let mut signals = Signals::new()?;
+    let stopped = async {
+        // They are read from the store, which ends with the engine.
+        if let Some(spans) = spans {
+            spans.finish(session).await;
+        }
+        engine.stop(grace).await
+    };
     tokio::select! {
-        stopped = engine.stop(grace) => Ok(stopped?),
+        stopped = stopped => Ok(stopped?),
         () = signals.next() => Err(Failure::told(Exit::Interrupted)),
     }
 }
@@ -207,6 +223,7 @@ async fn all(session: &Session, large: bool, timeout: Option<Duration>) -> Resul
     session.reader()?;
     let mut signals = Signals::new()?;
     let engine = session.engine(true, large).await?;
+    let spans = Spans::begin(session, &engine).await;
     let limit = timeout.unwrap_or(Duration::MAX);
     let ending = tokio::select! {
         () = engine.idle() => Exit::Ok,
@@ -214,7 +231,7 @@ async fn all(session: &Session, large: bool, timeout: Option<Duration>) -> Resul
         () = signals.next() => Exit::Interrupted,
     };
     let grace = if ending == Exit::Interrupted { GRACE } else { Duration::ZERO };
-    stop(&engine, grace).await?;
+    stop(&engine, spans, session, grace).await?;
     let counts = engine.statistics();
     session.output.say(format!(
         "{} runs ended, {} attempts made",

@@ -214,6 +214,7 @@ fn is_told(event: &Event) -> bool {
         Event::Opened { .. }
             | Event::Queued { .. }
             | Event::Consumed { .. }
+            | Event::ChildGone { .. }
             | Event::Concluded { .. }
     )
 }

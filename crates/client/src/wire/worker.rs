@@ -164,6 +164,9 @@ pub struct LeasedTask {
     pub lease_expires_in_ms: u64,
     /// Where in a trace the attempt stands (W3C Trace Context): hand it to whatever it calls.
     pub traceparent: Option<String>,
+    /// What tracing systems want handed on with `traceparent`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tracestate: Option<String>,
 }
 
 /// A sign of life of one task.

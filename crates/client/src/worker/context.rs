@@ -34,6 +34,8 @@ pub struct TaskContext {
     pub deadline: Option<String>,
     /// Where in a trace the attempt stands, as W3C Trace Context writes it: hand it to the outside.
     pub traceparent: Option<String>,
+    /// What tracing systems want handed on with `traceparent`.
+    pub tracestate: Option<String>,
     pub(super) cancel: CancellationToken,
     outbox: Arc<Outbox>,
 }
@@ -56,6 +58,7 @@ impl TaskContext {
             actor: task.actor.clone(),
             deadline: task.deadline.clone(),
             traceparent: task.traceparent.clone(),
+            tracestate: task.tracestate.clone(),
             cancel,
             outbox: Arc::default(),
         }

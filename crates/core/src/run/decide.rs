@@ -357,6 +357,8 @@ fn subject(event: &Event) -> Option<TaskId> {
         | Event::Escalated { task, .. }
         | Event::Undoing { task }
         | Event::Undone { task, .. }
+        | Event::ChildLeft { task, .. }
+        | Event::ChildGone { task, .. }
         | Event::Given { task, .. } => Some(*task),
         Event::Expired { task, .. } => *task,
         Event::Created(_)

@@ -30,7 +30,7 @@ pub enum Effect {
 /// Why the run will go on: what a store keeps as its pending cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activity {
-    /// Attempts are queued or in flight, or a decision left something over.
+    /// Attempts are queued or in flight, sub-runs are to end, or a decision left something over.
     Active,
     /// Only waits, at most until the given time.
     Idle(Option<Millis>),
@@ -38,8 +38,14 @@ pub enum Activity {
 }
 
 impl Run {
-    /// Returns what is to be done for one task.
-    pub fn effect(&self, task: TaskId) -> Option<Effect> {
+    /// Returns what is to be done for one task, and for sub-runs that it has left.
+    pub fn effects(&self, task: TaskId) -> impl Iterator<Item = Effect> + '_ {
+        let left = self.state.left.iter().filter(move |it| it.task == task);
+        let left = left.filter(|_| !self.state.status.is_terminal());
+        left.map(|it| Effect::CancelChild { task: it.task, run: it.run }).chain(self.effect(task))
+    }
+
+    fn effect(&self, task: TaskId) -> Option<Effect> {
         if self.state.status.is_terminal() {
             return None;
         }
@@ -64,7 +70,7 @@ impl Run {
 
     /// Returns everything that is to be done, oldest task first.
     pub fn outstanding(&self) -> Vec<Effect> {
-        (0..self.state.tasks.len() as u32).filter_map(|it| self.effect(TaskId(it))).collect()
+        (0..self.state.tasks.len() as u32).flat_map(|it| self.effects(TaskId(it))).collect()
     }
 
     /// Whether a decision left something to look at: the run wants to `Advance`.
@@ -76,7 +82,7 @@ impl Run {
         match self.state.status {
             status if status.is_terminal() => Activity::Ended,
             RunStatus::Running | RunStatus::Cancelling if self.has_more_to_do() => Activity::Active,
-            _ if self.index.live > 0 => Activity::Active,
+            _ if self.index.live > 0 || !self.state.left.is_empty() => Activity::Active,
             _ => Activity::Idle(self.next_due()),
         }
     }

@@ -274,6 +274,17 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "is_false")]
         redo: bool,
     },
+    /// The sub-run of a task is no longer waited for: it is to end, and what it gives no longer
+    /// counts.
+    ChildLeft {
+        task: TaskId,
+        run: RunId,
+    },
+    /// A sub-run that was no longer waited for has ended.
+    ChildGone {
+        task: TaskId,
+        run: RunId,
+    },
     /// A result taken over from another run (a fork), or set by hand.
     Given {
         task: TaskId,
@@ -306,6 +317,9 @@ pub struct Created {
     /// Where in a trace the start was asked for, as W3C Trace Context writes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
+    /// What tracing systems told each other there; handed on as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tracestate: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -537,7 +551,9 @@ impl Event {
             | Event::Undoing { .. }
             | Event::Undone { .. }
             | Event::Ended { .. }
-            | Event::Reset { .. } => Vec::new(),
+            | Event::Reset { .. }
+            | Event::ChildLeft { .. }
+            | Event::ChildGone { .. } => Vec::new(),
         }
     }
 }

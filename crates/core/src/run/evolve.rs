@@ -199,6 +199,11 @@ impl RunState {
                 self.reset(tasks, *redo, at);
                 self.reopen(reopened, scopes, at);
             }
+            Event::ChildLeft { task, run } => {
+                self.tasks[task.0 as usize].more_mut().wait = None;
+                self.left.push(LeftChild { task: *task, run: *run });
+            }
+            Event::ChildGone { run, .. } => self.left.retain(|it| it.run != *run),
             Event::Given { task, output } => {
                 let task = self.enter(*task, TaskStatus::Completed, at, None);
                 task.output = Some(output.value().clone());

@@ -348,6 +348,10 @@ impl Run {
                 let word = if *redo { "rewound" } else { "retried" };
                 (word, none(), format!("{} tasks", tasks.len()))
             }
+            Event::ChildLeft { task, run } => {
+                ("left a sub-run", named(task), format!("{run} is to end"))
+            }
+            Event::ChildGone { task, run } => ("sub-run gone", named(task), run.to_string()),
             Event::Given { task, .. } => ("given", named(task), none()),
         }
     }

@@ -118,7 +118,7 @@ impl Decider<'_, '_> {
         let busy = self.run.top_scope().is_some_and(|it| {
             self.run.is_current(it) && self.run.index.scopes[it.0 as usize].open > 0
         });
-        if busy {
+        if busy || !state.left.is_empty() {
             return;
         }
         if outcome != RunStatus::Completed

@@ -1,5 +1,6 @@
 //! Going back: `retry` runs again what failed, was cut off or was undone; `rewind` does so too, and
-//! runs a task and all behind it once more.
+//! runs a task and all behind it once more. Where states of a machine were undone, the machine goes
+//! back to the first of them.
 
 use std::collections::BTreeSet;
 
@@ -9,6 +10,7 @@ use super::decide::Decider;
 use super::event::*;
 use super::state::ScopeContent;
 use super::status::{RunStatus, TaskStatus};
+use super::view::Seen;
 use crate::join::SkipCause;
 use crate::plan::CompositeId;
 
@@ -19,6 +21,8 @@ struct Again {
     /// Composites that run again, with what is inside them kept.
     owners: BTreeSet<TaskId>,
     scopes: BTreeSet<ScopeId>,
+    /// Machines that go back to a state.
+    moves: Vec<(ScopeId, TaskId)>,
 }
 
 impl Decider<'_, '_> {
@@ -53,17 +57,15 @@ impl Decider<'_, '_> {
         let again = self.around(target)?;
         let failed = self.run.failed_beside(&again);
         self.stop_all(&again);
-        let machine = self.run.state.task(target).scope;
-        let from = self.run.current_state(machine);
+        for (machine, _) in again.moves.iter().filter(|_| !status.is_terminal()) {
+            if let Some(from) = self.run.current_state(*machine) {
+                self.leave(from, &Seen::by(*machine, from));
+            }
+        }
         if !failed.tasks.is_empty() || !failed.owners.is_empty() {
             self.go_back(failed, false);
         }
         self.go_back(again, true);
-        if let Some(from) = from.filter(|it| *it != target) {
-            let from = self.run.local(from);
-            let to = self.run.local(target);
-            self.enter_state(machine, Some(from), to, Some("rewind"), Default::default());
-        }
         Ok(())
     }
 
@@ -73,6 +75,10 @@ impl Decider<'_, '_> {
         let mut again = Again::default();
         self.run.collect_behind(target, &mut again);
         let (mut inside, mut scope) = (target, self.run.state.task(target).scope);
+        if self.run.current_state(scope).is_some_and(|it| it != target) {
+            again.moves.push((scope, target));
+        }
+        again.tasks.extend(self.run.undone_states(scope));
         loop {
             again.scopes.insert(scope);
             if let Some(undone) = self.run.undone_before(scope, inside) {
@@ -113,12 +119,30 @@ impl Decider<'_, '_> {
         }
     }
 
+    /// Sub-runs that nobody will wait for are to end: those of tasks that go back, and those that
+    /// went on when the run was cut off.
+    fn leave_children(&mut self, again: &BTreeSet<TaskId>) {
+        for task in (0..self.run.state.tasks.len() as u32).map(TaskId) {
+            let was_cut_off = self.run.state.task(task).status == TaskStatus::Cancelled;
+            if was_cut_off || again.contains(&task) {
+                self.leave_child(task);
+            }
+        }
+    }
+
     fn go_back(&mut self, mut again: Again, redo: bool) {
         self.run.prune(&mut again);
+        self.leave_children(&again.tasks);
+        let word = if redo { "rewind" } else { "retry" };
         let tasks = again.tasks.into_iter().collect();
         let reopened = again.owners.into_iter().collect();
         let scopes = again.scopes.into_iter().collect();
         self.emit_wide(Event::Reset { tasks, reopened, scopes, redo });
+        for (machine, to) in again.moves {
+            let from = self.run.current_state(machine).map(|it| self.run.local(it));
+            let to = self.run.local(to);
+            self.enter_state(machine, from, to, Some(word), Default::default());
+        }
     }
 }
 
@@ -150,11 +174,27 @@ impl Run {
         let ScopeContent::Machine { history, .. } = &self.state.scope(scope).content else {
             return None;
         };
-        let entered = |it: TaskId| history.iter().rposition(|step| step.to == self.local(it));
-        let undone = self.state.children(scope).filter(|it| *it != task && self.is_undone(*it));
+        let entered = |it: TaskId| history.iter().position(|step| step.to == self.local(it));
+        let undone = self.undone_states(scope).into_iter().filter(|it| *it != task);
         let first = undone.min_by_key(|it| entered(*it))?;
         let visited = self.state.task(task).visit > 0;
         (!visited || entered(first) < entered(task)).then_some(first)
+    }
+
+    /// Returns the states of a machine of whose work something is gone; nothing of a graph.
+    fn undone_states(&self, scope: ScopeId) -> Vec<TaskId> {
+        match self.state.scope(scope).content {
+            ScopeContent::Machine { .. } => {
+                self.state.children(scope).filter(|it| self.has_undone(*it)).collect()
+            }
+            ScopeContent::Graph | ScopeContent::Map { .. } => Vec::new(),
+        }
+    }
+
+    fn has_undone(&self, task: TaskId) -> bool {
+        let inner = self.state.task(task).inner;
+        self.is_undone(task)
+            || inner.is_some_and(|it| self.state.children(it).any(|it| self.has_undone(it)))
     }
 
     /// Whether the effect of a task is gone, or going: it was undone, or the undoing was cut off.
@@ -165,6 +205,13 @@ impl Run {
     /// Collects what a retry runs again: what failed, was cut off or was undone, and all behind.
     fn collect_failed(&self, scope: ScopeId, again: &mut Again) {
         again.scopes.insert(scope);
+        let undone = self.current_state(scope).and_then(|it| self.undone_before(scope, it));
+        if let Some(first) = undone {
+            // What follows would run as if the effects were there, so the machine goes back.
+            again.tasks.extend(self.undone_states(scope));
+            again.moves.push((scope, first));
+            return;
+        }
         for task in self.state.children(scope) {
             self.collect_if_failed(task, again);
         }
@@ -270,6 +317,7 @@ impl Run {
         };
         again.owners.retain(|it| !tasks.contains(it) && !begins_anew(self.state.task(*it).scope));
         again.scopes.retain(|it| !begins_anew(*it));
+        again.moves.retain(|it| !begins_anew(it.0));
         let left = tasks.iter().filter(|it| !begins_anew(self.state.task(**it).scope));
         again.tasks = left.copied().collect();
     }

@@ -38,6 +38,7 @@ impl Decider<'_, '_> {
             && !self.run.state.task(target).status.is_ended()
         {
             // Work of an earlier visit that has not ended yet: its result no longer counts.
+            self.leave_child(target);
             self.emit(Event::Cancelled { task: target });
         }
         let node = plan.node(plan.child(CompositeId(self.run.state.scope(scope).composite), to));
@@ -184,7 +185,7 @@ impl Decider<'_, '_> {
     }
 
     /// Ends what the state that is being left was doing.
-    fn leave(&mut self, task: TaskId, seen: &Seen<'_>) {
+    pub fn leave(&mut self, task: TaskId, seen: &Seen<'_>) {
         let state = self.run.state.task(task);
         match (state.status, state.wait()) {
             (TaskStatus::Waiting, Some(Wait::Event)) => {

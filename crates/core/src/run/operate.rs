@@ -304,6 +304,7 @@ impl Decider<'_, '_> {
         if let Some(inner) = inner.filter(|it| self.run.is_current(*it)) {
             self.stop_scope(inner, StopCause::Cancelled);
         }
+        self.leave_child(task);
     }
 
     pub fn find(&self, path: &str) -> Result<TaskId, Refusal> {

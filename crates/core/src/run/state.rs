@@ -43,6 +43,10 @@ pub struct RunState {
     pub handled: Vec<u32>,
     pub signals: VecDeque<Signal>,
     pub signals_seen: u32,
+    /// Sub-runs that nobody waits for any more, and that have not ended yet. The run waits for them
+    /// before it ends.
+    #[serde(default)]
+    pub left: Vec<LeftChild>,
     /// How many records were folded.
     pub records: u64,
     pub last_at: Millis,
@@ -150,6 +154,13 @@ pub struct Undo {
     pub output: Arc<Value>,
 }
 
+/// A sub-run whose task went another way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LeftChild {
+    pub task: TaskId,
+    pub run: RunId,
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Signal {
     pub id: u32,
@@ -183,6 +194,7 @@ impl RunState {
             handled: Vec::new(),
             signals: VecDeque::new(),
             signals_seen: 0,
+            left: Vec::new(),
             records: 0,
             last_at: at,
         }

@@ -8,7 +8,7 @@ use super::Run;
 use super::command::Refusal;
 use super::decide::{Decider, InlineLog, Want};
 use super::event::*;
-use super::index::Timer;
+use super::index::{Step, Timer};
 use super::state::ScopeContent;
 use super::status::{RunStatus, TaskStatus};
 use super::view::Seen;
@@ -319,6 +319,11 @@ impl Decider<'_, '_> {
         if (task.0 as usize) >= self.run.state.tasks.len() {
             return Err(self.stale(task, 0));
         }
+        if !self.is_over() && self.run.state.left.iter().any(|it| it.run == child) {
+            self.emit(Event::ChildGone { task, run: child });
+            self.step(Step::Conclude);
+            return Ok(());
+        }
         let state = self.run.state.task(task);
         let waits = match state.wait() {
             Some(Wait::Child { run }) => *run == child && state.status == TaskStatus::Waiting,
@@ -354,6 +359,17 @@ impl Decider<'_, '_> {
         let (due, total_due) = (state.due, state.total_due());
         self.emit(Event::Waiting { task, wait: Wait::Child { run }, due, total_due });
         Ok(())
+    }
+
+    /// The task goes another way: the sub-run that it waits for, or that went on when the run was
+    /// cut off, is to end.
+    pub fn leave_child(&mut self, task: TaskId) {
+        let state = self.run.state.task(task);
+        let may_run = matches!(state.status, TaskStatus::Waiting | TaskStatus::Cancelled);
+        if let Some(Wait::Child { run }) = state.wait().filter(|_| may_run) {
+            let run = *run;
+            self.emit(Event::ChildLeft { task, run });
+        }
     }
 
     /// What a due timer means for a task depends on what the task is doing.

@@ -134,6 +134,8 @@ impl Teller {
             Event::Concluded { outcome, error, .. } => {
                 return self.note(What::Concluded { outcome: *outcome, error: error.clone() }, at);
             }
+            // What they are about was told when the task left its sub-run.
+            Event::ChildLeft { .. } | Event::ChildGone { .. } => return,
             // They open scopes, whose tasks tell of themselves, or are told as wide events.
             Event::Created(_)
             | Event::Opened { .. }

@@ -61,6 +61,7 @@ impl World {
             concurrency_key: None,
             fork: None,
             traceparent: None,
+            tracestate: None,
         };
         let id = RunId::new(BEGIN, 1);
         let limits = Arc::new(Limits::default());
@@ -404,6 +405,16 @@ impl World {
     fn next_chore(&mut self) -> Option<Command> {
         if self.run.has_more_to_do() {
             return Some(Command::Advance);
+        }
+        // What nobody waits for any more ends as it is asked to.
+        if let Some(left) = self.run.state().left.first() {
+            return Some(Command::ChildEnded {
+                task: left.task,
+                run: left.run,
+                status: RunStatus::Cancelled,
+                output: Value::Null,
+                error: None,
+            });
         }
         for effect in self.run.outstanding() {
             let Effect::Execute { task, attempt } = effect else { continue };

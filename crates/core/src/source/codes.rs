@@ -239,6 +239,7 @@ pub const ENTRIES: &[Entry] = &[
     Entry { code: "SF5094", title: "the server answered something else", page: include_str!("../../../../docs/errors/SF5094.md") },
     Entry { code: "SF5095", title: "the server does not take the worker", page: include_str!("../../../../docs/errors/SF5095.md") },
     Entry { code: "SF5096", title: "the worker does not pass the conformance run", page: include_str!("../../../../docs/errors/SF5096.md") },
+    Entry { code: "SF5097", title: "the audit log was changed", page: include_str!("../../../../docs/errors/SF5097.md") },
     Entry { code: "SF5101", title: "a secret cannot be opened", page: include_str!("../../../../docs/errors/SF5101.md") },
     Entry { code: "SF5102", title: "not a key", page: include_str!("../../../../docs/errors/SF5102.md") },
     Entry { code: "SF5103", title: "the secret cannot be used", page: include_str!("../../../../docs/errors/SF5103.md") },

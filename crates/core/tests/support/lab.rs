@@ -59,6 +59,7 @@ impl Lab {
             concurrency_key: None,
             fork: None,
             traceparent: None,
+            tracestate: None,
         };
         let limits = Arc::new(Limits::default());
         let (run, _) = Run::create(RunId::new(1, 1), plan, created, limits, 1, None);
@@ -193,7 +194,7 @@ impl Lab {
                     ways.push(Command::Lost { task, attempt, reason: "gone".to_owned() });
                 }
                 if self.run.kind(task) == Some("workflow") {
-                    let run = RunId::new(1, 2);
+                    let run = RunId::new(1, u128::from(task.0) << 32 | u128::from(attempt));
                     ways.push(Command::ChildStarted { task, attempt, run });
                 }
                 ways

@@ -9,7 +9,7 @@ mod start;
 
 use std::sync::Arc;
 
-pub(crate) use start::traceparent;
+pub(crate) use start::trace_context;
 
 use surefoot::core::run::{Run, TaskId};
 use surefoot::inspect;

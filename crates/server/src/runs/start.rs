@@ -5,6 +5,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use surefoot::StartRequest;
+use surefoot::core::trace::TraceContext;
 use surefoot_client::wire::{Run, RunOrSchedule, StartRun};
 
 use crate::auth::Principal;
@@ -15,8 +16,9 @@ use crate::service::Service;
 /// Starts a run.
 ///
 /// With `key`, starting twice starts once: the same request finds its run (200), another is
-/// refused (409). `traceparent` (W3C Trace Context) makes the run part of the caller's trace. With `at` it starts later: the answer is a schedule of one slot. With `Prefer: wait=30` the answer waits for the end (200), or for 30 seconds
-/// (202).
+/// refused (409). `traceparent` and `tracestate` (W3C Trace Context) make the run part of the
+/// caller's trace. With `at` it starts later: the answer is a schedule of one slot. With
+/// `Prefer: wait=30` the answer waits for the end (200), or for 30 seconds (202).
 #[utoipa::path(post, path = "/v1/workflows/{id}/runs", tag = "runs",
     params(("id" = String, Path, description = "The workflow"),
         ("Prefer" = Option<String>, Header, description = "`wait=SECONDS`")),
@@ -32,6 +34,7 @@ pub(super) async fn start(
     MaybeJson(body): MaybeJson<StartRun>,
 ) -> Result<Response, Problem> {
     principal.must_see(&id)?;
+    let trace = trace_context(&headers);
     let request = StartRequest {
         workflow: id,
         version: body.version,
@@ -40,7 +43,8 @@ pub(super) async fn start(
         labels: body.labels,
         priority: body.priority,
         actor: principal.actor,
-        traceparent: traceparent(&headers),
+        traceparent: trace.traceparent,
+        tracestate: trace.tracestate,
     };
     if let Some(at) = &body.at {
         let at = crate::schedules::instant("/at", at)?;
@@ -74,10 +78,13 @@ pub(super) async fn start(
 }
 
 /// Returns where in a trace the caller stands, if it says so.
-pub(crate) fn traceparent(headers: &HeaderMap) -> Option<String> {
-    let mut values = headers.get_all("traceparent").iter();
-    let only = values.next().filter(|_| values.next().is_none())?;
-    only.to_str().ok().map(str::to_owned)
+pub(crate) fn trace_context(headers: &HeaderMap) -> TraceContext {
+    let mut places = headers.get_all("traceparent").iter();
+    let only = places.next().filter(|_| places.next().is_none()).and_then(|it| it.to_str().ok());
+    // Many headers are one list. One that is no text makes the whole of it malformed.
+    let states = headers.get_all("tracestate").iter().map(|it| it.to_str().unwrap_or("?"));
+    let states = states.collect::<Vec<_>>().join(",");
+    TraceContext::read(only, Some(&states))
 }
 
 /// Reads `Prefer: wait=SECONDS` (RFC 7240).

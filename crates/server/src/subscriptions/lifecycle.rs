@@ -40,7 +40,7 @@ pub(crate) fn of_record(entry: &JournalEntry, record: &Record, run: &Run) -> Vec
             data["error"] = error;
         }
         let place = TraceParent::of_run(entry.run, created).to_string();
-        let event = json!({
+        let mut event = json!({
             "specversion": "1.0",
             "id": format!("{}/{}/{index}", entry.run, entry.seq),
             "source": format!("/workflows/{}", created.workflow),
@@ -53,6 +53,9 @@ pub(crate) fn of_record(entry: &JournalEntry, record: &Record, run: &Run) -> Vec
             "traceparent": place,
             "data": data,
         });
+        if let Some(tracestate) = &created.tracestate {
+            event["tracestate"] = json!(tracestate);
+        }
         Some(Told { kind, index, event })
     });
     told.collect()

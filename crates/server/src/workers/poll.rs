@@ -129,5 +129,6 @@ fn task(lease: Lease) -> LeasedTask {
         deadline: lease.deadline.map(time::text),
         lease_expires_in_ms: lease.expires_in.as_millis() as u64,
         traceparent: Some(lease.traceparent),
+        tracestate: lease.tracestate,
     }
 }

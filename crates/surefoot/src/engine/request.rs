@@ -14,6 +14,7 @@ use surefoot_core::run::{
     RunStatus, TaskStatus, size,
 };
 use surefoot_core::schema::Violation;
+use surefoot_core::trace::TraceContext;
 use surefoot_store::{LogLine, RunRow};
 
 use super::shard::NewRun;
@@ -45,6 +46,8 @@ pub struct StartRequest {
     pub actor: String,
     /// Where in a trace it is asked, as W3C Trace Context writes it. What is not valid is ignored.
     pub traceparent: Option<String>,
+    /// What goes with it, for tracing systems. Without a valid `traceparent` it is ignored.
+    pub tracestate: Option<String>,
 }
 
 impl StartRequest {
@@ -83,6 +86,11 @@ impl StartRequest {
         StartRequest { traceparent: traceparent.map(str::to_owned), ..self }
     }
 
+    /// Says what tracing systems hand on beside `traceparent`.
+    pub fn tracestate(self, tracestate: Option<&str>) -> StartRequest {
+        StartRequest { tracestate: tracestate.map(str::to_owned), ..self }
+    }
+
     pub(super) fn check(&self, plan: &Plan, limits: &Limits) -> Result<(), StartError> {
         let bytes = size(&self.input, limits.payload_bytes + 1);
         if bytes > limits.payload_bytes {
@@ -116,6 +124,7 @@ impl StartRequest {
         let concurrency_key = plan
             .concurrency_key(&self.input)
             .map_err(|error| StartError::ConcurrencyKey { reason: error.to_string() })?;
+        let trace = TraceContext::read(self.traceparent.as_deref(), self.tracestate.as_deref());
         let mut labels = plan.labels.clone();
         labels.extend(self.labels);
         let created = Created {
@@ -130,9 +139,8 @@ impl StartRequest {
             parent,
             concurrency_key,
             fork: None,
-            traceparent: self
-                .traceparent
-                .filter(|it| surefoot_core::trace::TraceParent::read(it).is_some()),
+            traceparent: trace.traceparent,
+            tracestate: trace.tracestate,
         };
         Ok(NewRun { id, plan, created, body })
     }
@@ -176,6 +184,7 @@ impl ForkRequest {
             priority: Some(state.created.priority),
             actor: self.actor,
             traceparent: None,
+            tracestate: None,
         };
         Ok((request, Fork { run: state.id, results }))
     }

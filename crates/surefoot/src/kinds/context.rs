@@ -34,6 +34,8 @@ pub struct Context {
     /// Where in a trace the attempt stands, as W3C Trace Context writes it: hand it to the outside,
     /// so that what happens there is seen under this attempt. Empty where there is no trace.
     pub traceparent: String,
+    /// What tracing systems want handed on with `traceparent`; often empty.
+    pub tracestate: String,
     /// When the engine will give up on this attempt.
     pub deadline: Option<Millis>,
     pub(crate) cancel: CancellationToken,
@@ -64,6 +66,7 @@ impl Context {
             idempotency_key: idempotency_key.to_owned(),
             actor: actor.to_owned(),
             traceparent: String::new(),
+            tracestate: String::new(),
             deadline: None,
             cancel: CancellationToken::new(),
             log: Arc::new(log),
@@ -74,6 +77,11 @@ impl Context {
     /// Says where in a trace the attempt stands.
     pub fn with_traceparent(self, traceparent: &str) -> Context {
         Context { traceparent: traceparent.to_owned(), ..self }
+    }
+
+    /// Says what goes with `traceparent`.
+    pub fn with_tracestate(self, tracestate: &str) -> Context {
+        Context { tracestate: tracestate.to_owned(), ..self }
     }
 
     /// Asks the attempt to end.
@@ -93,6 +101,7 @@ impl Context {
             idempotency_key: format!("key-of-{task}"),
             actor: "tester".to_owned(),
             traceparent: String::new(),
+            tracestate: String::new(),
             deadline: None,
             cancel: CancellationToken::new(),
             log: Arc::new(log),

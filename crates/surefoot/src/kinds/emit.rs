@@ -77,6 +77,14 @@ impl EmitKind {
         set("source", source.unwrap_or_else(|| format!("/surefoot/{}", context.workflow)).into());
         set("type", with.kind.into());
         set("time", jiff::Timestamp::now().to_string().into());
+        // The extension for distributed tracing: whoever takes the event goes on with the trace.
+        for (name, value) in
+            [("traceparent", &context.traceparent), ("tracestate", &context.tracestate)]
+        {
+            if !value.is_empty() {
+                set(name, value.clone().into());
+            }
+        }
         if let Some(subject) = with.subject {
             set("subject", subject.into());
         }

@@ -7,6 +7,7 @@ use serde_json::Value;
 use surefoot_core::ids::RunId;
 use surefoot_core::schedule::{BACKFILL_SLOTS_MAX, Policy, When};
 use surefoot_core::time::Millis;
+use surefoot_core::trace::TraceContext;
 use surefoot_store::Expect;
 
 use super::firing::template;
@@ -116,7 +117,13 @@ impl Schedules {
             labels: request.labels,
             priority: request.priority,
             is_paused: false,
-            origin: Origin::Once { key: request.key },
+            origin: Origin::Once {
+                key: request.key,
+                trace: TraceContext::read(
+                    request.traceparent.as_deref(),
+                    request.tracestate.as_deref(),
+                ),
+            },
             actor: request.actor,
             created_at: now,
         };

@@ -10,6 +10,7 @@ use surefoot_core::plan::TriggerPlan;
 use surefoot_core::run::{By, Command};
 use surefoot_core::schedule::ON_TIME;
 use surefoot_core::time::Millis;
+use surefoot_core::trace::TraceContext;
 use surefoot_store::{Expect, ItemWrite};
 
 use super::record::{LastStart, Origin, Schedule, instant};
@@ -226,16 +227,18 @@ impl Schedules {
         let spec = &schedule.spec;
         let mut labels = spec.labels.clone();
         let key = match &spec.origin {
-            Origin::Once { key: Some(own) } => own.as_str(),
-            Origin::Once { key: None } => key,
+            Origin::Once { key: Some(own), .. } => own.as_str(),
+            Origin::Once { key: None, .. } => key,
             Origin::Request | Origin::Definition { .. } => {
                 labels.insert("schedule".to_owned(), schedule.id.clone());
                 key
             }
         };
-        let actor = match spec.origin {
-            Origin::Once { .. } => spec.actor.clone(),
-            Origin::Request | Origin::Definition { .. } => actor(&schedule.id),
+        let (actor, trace) = match &spec.origin {
+            Origin::Once { trace, .. } => (spec.actor.clone(), trace.clone()),
+            Origin::Request | Origin::Definition { .. } => {
+                (actor(&schedule.id), TraceContext::default())
+            }
         };
         Ok(StartRequest {
             workflow: spec.workflow.clone(),
@@ -245,7 +248,8 @@ impl Schedules {
             labels,
             priority: spec.priority,
             actor,
-            traceparent: None,
+            traceparent: trace.traceparent,
+            tracestate: trace.tracestate,
         })
     }
 

@@ -9,6 +9,7 @@ use serde_json::Value;
 use surefoot_core::ids::RunId;
 use surefoot_core::schedule::{self, Policy, When, zones_version};
 use surefoot_core::time::Millis;
+use surefoot_core::trace::TraceContext;
 use surefoot_store::{Expect, Item, ItemWrite};
 
 use super::{Result, ScheduleError, Schedules};
@@ -49,7 +50,12 @@ pub enum Origin {
     /// A trigger of a deployed definition, by its place among the triggers.
     Definition { trigger: usize },
     /// One run that starts later, under this key; the schedule goes with its start.
-    Once { key: Option<String> },
+    Once {
+        key: Option<String>,
+        /// Where in a trace the start was asked for.
+        #[serde(default)]
+        trace: TraceContext,
+    },
 }
 
 /// Where a schedule stands.

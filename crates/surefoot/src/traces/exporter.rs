@@ -82,6 +82,22 @@ enum Followed {
     NotSampled,
 }
 
+/// What is done with spans that their collector cannot take now.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Patience {
+    AskAgain,
+    GiveUp,
+}
+
+/// Why spans were not sent. They are sent when the journal is followed next.
+#[derive(Debug, thiserror::Error)]
+pub enum Unsent {
+    #[error("the store cannot be read: {0}")]
+    Store(#[from] Error),
+    #[error("the collector at {url}: {reason}")]
+    Collector { url: String, reason: String },
+}
+
 /// Why a collector did not take spans.
 enum Untaken {
     /// It never will.
@@ -117,25 +133,33 @@ impl Exporter {
         }))
     }
 
-    /// Sends until it is told to stop. What was not sent then is sent after the next start.
-    pub async fn run(mut self, stop: CancellationToken) {
+    /// Sends until it is told to stop. What was not sent then is sent by [`Exporter::finish`], or
+    /// after the next start.
+    pub async fn run(mut self, stop: CancellationToken) -> Exporter {
         stop.run_until_cancelled(async {
             loop {
-                match self.export().await {
+                match self.export(Patience::AskAgain).await {
                     Ok(true) => {}
                     Ok(false) => tokio::time::sleep(PAUSE).await,
                     Err(error) => {
-                        tracing::warn!(%error, "spans wait: the store cannot be read");
+                        tracing::warn!(%error, "spans wait");
                         tokio::time::sleep(PAUSE).await;
                     }
                 }
             }
         })
         .await;
+        self
+    }
+
+    /// Sends what the journal has by now, and asks a collector that is away only once.
+    pub async fn finish(&mut self) -> Result<(), Unsent> {
+        while self.export(Patience::GiveUp).await? {}
+        Ok(())
     }
 
     /// Exports one page of the journal. Returns whether there was one.
-    async fn export(&mut self) -> Result<bool, Error> {
+    async fn export(&mut self, patience: Patience) -> Result<bool, Unsent> {
         let store = Arc::clone(self.engine.store());
         let entries = store.journal(self.cursor, PAGE).await?;
         let Some(last) = entries.last().map(|it| it.position) else { return Ok(false) };
@@ -143,12 +167,12 @@ impl Exporter {
         for entry in &entries {
             self.take(&*store, entry, &mut spans).await?;
             if spans.len() >= SPANS_MAX {
-                self.send(std::mem::take(&mut spans)).await;
+                self.send(std::mem::take(&mut spans), patience).await?;
                 self.keep(&*store, entry.position).await?;
             }
         }
         if !spans.is_empty() {
-            self.send(spans).await;
+            self.send(spans, patience).await?;
         }
         self.keep(&*store, last).await?;
         Ok(true)
@@ -221,38 +245,71 @@ impl Exporter {
         self.young.insert(run, followed);
     }
 
-    /// Sends spans, again and again until they are taken, refused, or too old.
-    async fn send(&self, spans: Vec<(u64, Value)>) {
-        let is_young = |at: u64| self.engine.now().saturating_sub(at) <= AGE_MAX.as_millis() as u64;
+    /// Sends spans that are not too old.
+    async fn send(&self, spans: Vec<(u64, Value)>, patience: Patience) -> Result<(), Unsent> {
         let count = spans.len();
-        let young: Vec<(u64, Value)> = spans.into_iter().filter(|it| is_young(it.0)).collect();
+        let young = spans.into_iter().filter(|it| self.is_young(it.0));
+        let young: Vec<(u64, Value)> = young.collect();
         let oldest = young.iter().map(|it| it.0).min().unwrap_or_default();
         let young: Vec<Value> = young.into_iter().map(|it| it.1).collect();
         self.count(&self.counts.dropped, count - young.len());
         for part in young.chunks(SPANS_MAX) {
-            let body = otlp::request(&self.service_name, part).to_string();
-            let mut pause = RETRY_PAUSE;
-            loop {
-                match self.post(&body).await {
-                    Ok(rejected) => {
-                        let rejected = rejected.min(part.len());
-                        self.count(&self.counts.dropped, rejected);
-                        self.count(&self.counts.exported, part.len() - rejected);
-                        break;
-                    }
-                    Err(Untaken::Later(reason, after)) if is_young(oldest) => {
-                        tracing::warn!(url = %self.url, reason, "spans wait for their collector");
-                        tokio::time::sleep(after.unwrap_or(pause).min(RETRY_PAUSE_MAX)).await;
-                        pause = (pause * 2).min(RETRY_PAUSE_MAX);
-                    }
-                    Err(Untaken::Later(reason, _) | Untaken::Refused(reason)) => {
-                        tracing::error!(url = %self.url, reason, spans = part.len(), "spans are dropped");
-                        self.count(&self.counts.dropped, part.len());
-                        break;
-                    }
+            self.send_part(part, oldest, patience).await?;
+        }
+        Ok(())
+    }
+
+    /// Sends one request, again and again until it is taken, refused, or too old; or only once.
+    async fn send_part(
+        &self,
+        part: &[Value],
+        oldest: u64,
+        patience: Patience,
+    ) -> Result<(), Unsent> {
+        let body = otlp::request(&self.service_name, part).to_string();
+        let mut pause = RETRY_PAUSE;
+        loop {
+            match self.post(&body).await {
+                Ok(rejected) => {
+                    let rejected = rejected.min(part.len());
+                    self.count(&self.counts.dropped, rejected);
+                    self.count(&self.counts.exported, part.len() - rejected);
+                    return Ok(());
+                }
+                Err(Untaken::Later(reason, _)) if patience == Patience::GiveUp => {
+                    return Err(Unsent::Collector { url: self.shown_url(), reason });
+                }
+                Err(Untaken::Later(reason, after)) if self.is_young(oldest) => {
+                    tracing::warn!(
+                        url = self.shown_url(),
+                        reason,
+                        "spans wait for their collector"
+                    );
+                    tokio::time::sleep(after.unwrap_or(pause).min(RETRY_PAUSE_MAX)).await;
+                    pause = (pause * 2).min(RETRY_PAUSE_MAX);
+                }
+                Err(Untaken::Later(reason, _) | Untaken::Refused(reason)) => {
+                    let (url, spans) = (self.shown_url(), part.len());
+                    tracing::error!(url, reason, spans, "spans are dropped");
+                    self.count(&self.counts.dropped, spans);
+                    return Ok(());
                 }
             }
         }
+    }
+
+    fn is_young(&self, at: u64) -> bool {
+        self.engine.now().saturating_sub(at) <= AGE_MAX.as_millis() as u64
+    }
+
+    /// Returns the collector's address without a password.
+    fn shown_url(&self) -> String {
+        let mut url = self.url.clone();
+        // An address that can have none has none.
+        let _ = url.set_password(None);
+        let _ = url.set_username("");
+        url.set_query(None);
+        url.to_string()
     }
 
     fn count(&self, counter: &AtomicU64, by: usize) {

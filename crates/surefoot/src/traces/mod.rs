@@ -26,7 +26,7 @@ use surefoot_store::Store;
 use crate::inspect::{self, InspectError};
 
 pub use chrome::chrome;
-pub use exporter::{Counts, Exporter};
+pub use exporter::{Counts, Exporter, Unsent};
 
 /// Records that are read in one go.
 const PAGE: u32 = 1000;

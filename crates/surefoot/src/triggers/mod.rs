@@ -15,6 +15,7 @@ use surefoot_core::expr::Budget;
 use surefoot_core::ids::{Digest, RunId};
 use surefoot_core::plan::{Plan, TriggerPlan};
 use surefoot_core::time::Millis;
+use surefoot_core::trace::TraceContext;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
@@ -54,8 +55,8 @@ pub struct Delivery {
     /// What expressions see as `event`; its `data` is the input where a trigger makes none.
     pub event: Value,
     pub actor: String,
-    /// Where in a trace it comes from, as W3C Trace Context writes it.
-    pub traceparent: Option<String>,
+    /// Where in a trace it comes from.
+    pub trace: TraceContext,
 }
 
 /// What became of a delivery.
@@ -219,7 +220,8 @@ impl Triggers {
             .input(input)
             .key(&format!("{}:{}", delivery.id, trigger.place))
             .actor(&delivery.actor)
-            .traceparent(delivery.traceparent.as_deref());
+            .traceparent(delivery.trace.traceparent.as_deref())
+            .tracestate(delivery.trace.tracestate.as_deref());
         match self.0.engine.start(request).await {
             Ok(run) => Ok(Ok(run.id())),
             // The delivery's run was started, before the definition was changed.

@@ -334,6 +334,15 @@ def test_messages_are_as_the_protocol_says() -> None:
     assert json.loads(done.for_lease()) == {"output": {"charge": "c1"}}
 
 
+def test_a_handler_is_told_where_in_a_trace_it_stands() -> None:
+    known = {"lease": "l", "run": "r", "workflow": "w", "version": "1", "task": "t", "uses": "u"}
+    known |= {"attempt": 1, "idempotency_key": "k"}
+    for trace in [{}, {"traceparent": "00-a-b-01"}, {"traceparent": "p", "tracestate": "a=1"}]:
+        ctx = Ctx(Answer.of({"tasks": [known | trace]}).tasks[0], quiet())
+        told = {"traceparent": ctx.traceparent, "tracestate": ctx.tracestate}
+        assert told == {"traceparent": None, "tracestate": None} | trace
+
+
 def test_an_answer_of_a_later_server_is_understood() -> None:
     known = {"lease": "l", "run": "r", "workflow": "w", "version": "1", "task": "t", "uses": "u"}
     later = known | {"attempt": 2, "idempotency_key": "k", "news": 1, "deadline": None}

@@ -38,6 +38,15 @@ test("a handler is given its input and its context", async () => {
   assert.deepEqual(await attempt(() => undefined), { output: null });
 });
 
+test("a handler is told where in a trace it stands", () => {
+  for (const trace of [{}, { traceparent: "p" }, { traceparent: "p", tracestate: "a=1" }]) {
+    const report = new Report(() => {});
+    const ctx = contextOf({ ...task(), ...trace }, report, new AbortController().signal);
+    const told = { traceparent: ctx.traceparent, tracestate: ctx.tracestate };
+    assert.deepEqual(told, { traceparent: undefined, tracestate: undefined, ...trace });
+  }
+});
+
 /** As schemas of the usual libraries are. */
 const SCHEMA = {
   "~standard": {

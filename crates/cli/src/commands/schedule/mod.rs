@@ -2,11 +2,11 @@
 //! process, which then opens the store: the answers are the same.
 
 mod next;
-mod server;
 
 use serde_json::{Value, json};
 use surefoot_client::segment;
 
+use super::answers::Server;
 use crate::arguments::{AddSchedule, Schedule, ScheduleAction};
 use crate::exit::Exit;
 use crate::failure::Result;
@@ -14,7 +14,6 @@ use crate::input;
 use crate::output::time::now;
 use crate::output::{Table, style};
 use crate::session::{Session, wait};
-use server::Server;
 
 /// Schedules that one request lists.
 const PAGE: u32 = 500;

@@ -90,7 +90,7 @@ fn of_kind(
 fn context(task: &TaskContext) -> std::result::Result<Context, TaskFailure> {
     let bad = |_| TaskFailure::fatal("bad_run", format!("`{}` is not the id of a run", task.run));
     let log = task.clone();
-    Ok(Context::of_worker(
+    let context = Context::of_worker(
         task.run.parse().map_err(bad)?,
         &task.workflow,
         &task.task,
@@ -98,7 +98,10 @@ fn context(task: &TaskContext) -> std::result::Result<Context, TaskFailure> {
         &task.idempotency_key,
         &task.actor,
         move |level, text| log.log(level, text),
-    ))
+    );
+    Ok(context
+        .with_traceparent(task.traceparent.as_deref().unwrap_or_default())
+        .with_tracestate(task.tracestate.as_deref().unwrap_or_default()))
 }
 
 fn failure(error: TaskError) -> TaskFailure {

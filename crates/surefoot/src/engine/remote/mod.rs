@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::Value;
-use surefoot_core::ids::{Digest, RunId};
+use surefoot_core::ids::{Digest, RunId, namespace};
 use surefoot_core::run::{TaskStatus, Why};
 use surefoot_core::time::Millis;
 use surefoot_store::LogLine;
@@ -103,6 +103,8 @@ pub struct Lease {
     pub actor: String,
     /// Where in a trace the attempt stands, as W3C Trace Context writes it.
     pub traceparent: String,
+    /// What goes with it, for tracing systems.
+    pub tracestate: Option<String>,
     /// When the engine gives up on the attempt.
     pub deadline: Option<Millis>,
     pub expires_in: Duration,
@@ -330,11 +332,23 @@ impl Engine {
 
     /// Returns how it stands with each kind of task that workers execute.
     pub async fn capabilities(&self) -> Vec<Capability> {
+        self.capabilities_in(None).await
+    }
+
+    async fn capabilities_in(&self, namespace: Option<&str>) -> Vec<Capability> {
         let (reply, answer) = oneshot::channel();
-        if self.messages.send(Message::Capabilities { reply }).await.is_err() {
+        let namespace = namespace.map(str::to_owned);
+        if self.messages.send(Message::Capabilities { namespace, reply }).await.is_err() {
             return Vec::new();
         }
         answer.await.unwrap_or_default()
+    }
+
+    /// Returns how it stands with one kind, counting the workers that may have tasks of a
+    /// namespace, or all.
+    async fn capability(&self, kind: &str, namespace: Option<&str>) -> Capability {
+        let all = self.capabilities_in(namespace).await;
+        all.into_iter().find(|it| it.name == kind).unwrap_or_else(|| Capability::named(kind))
     }
 
     /// Returns how workers are served, if they are.
@@ -353,10 +367,15 @@ impl RunHandle {
         let mut why = run.why(task, engine.now());
         let kind = run.kind(task).filter(|it| engine.shared.is_remote(it));
         if let (TaskStatus::Ready, Some(kind)) = (why.status, kind) {
-            let all = engine.capabilities().await;
-            let known = all.into_iter().find(|it| it.name == kind);
+            let namespace = namespace(&run.state().created.workflow);
+            let mine = engine.capability(kind, Some(namespace)).await;
             let key = run.state().task(task).more.as_ref().and_then(|it| it.key.as_deref());
-            why.why = known.unwrap_or_else(|| Capability::named(kind)).why(key);
+            why.why = mine.why(key);
+            if mine.workers == 0 && engine.capability(kind, None).await.workers > 0 {
+                why.why = format!(
+                    "no worker with capability `{kind}` that may have tasks of the namespace `{namespace}` is connected"
+                );
+            }
         }
         Ok(Some(why))
     }

@@ -11,12 +11,15 @@ use tokio::time::Instant;
 
 use super::Taken;
 
+/// Whose tasks a worker may have; all, if nothing is said.
+type Namespaces = Option<BTreeSet<String>>;
+
 /// One ask: so many tasks of these kinds, as soon as there are some.
 pub(crate) struct Taker {
     pub worker: Arc<str>,
     pub capabilities: Arc<[String]>,
     /// All, if none is named.
-    pub namespaces: Option<BTreeSet<String>>,
+    pub namespaces: Namespaces,
     pub slots: u32,
     pub until: Instant,
     pub reply: oneshot::Sender<Taken>,
@@ -30,8 +33,19 @@ impl Taker {
     }
 
     fn may_have(&self, namespace: &str) -> bool {
-        self.namespaces.as_ref().is_none_or(|it| it.contains(namespace))
+        may_have(self.namespaces.as_ref(), namespace)
     }
+}
+
+fn may_have(namespaces: Option<&BTreeSet<String>>, namespace: &str) -> bool {
+    namespaces.is_none_or(|it| it.contains(namespace))
+}
+
+/// A worker that was heard of.
+struct Seen {
+    at: Instant,
+    capabilities: Arc<[String]>,
+    namespaces: Namespaces,
 }
 
 #[derive(Default)]
@@ -41,8 +55,8 @@ pub(crate) struct Takers {
     by_capability: HashMap<String, BTreeSet<u64>>,
     until: BTreeSet<(Instant, u64)>,
     next: u64,
-    /// When each worker was last heard of, and what it can do.
-    seen: HashMap<Arc<str>, (Instant, Arc<[String]>)>,
+    /// When each worker was last heard of, and what it may have.
+    seen: HashMap<Arc<str>, Seen>,
 }
 
 /// How many workers there are for a capability.
@@ -54,8 +68,15 @@ pub(crate) struct Presence {
 }
 
 impl Takers {
-    pub fn see(&mut self, worker: &Arc<str>, capabilities: &Arc<[String]>, now: Instant) {
-        self.seen.insert(worker.clone(), (now, capabilities.clone()));
+    pub fn see(
+        &mut self,
+        worker: &Arc<str>,
+        capabilities: &Arc<[String]>,
+        namespaces: Option<&BTreeSet<String>>,
+        now: Instant,
+    ) {
+        let (capabilities, namespaces) = (capabilities.clone(), namespaces.cloned());
+        self.seen.insert(worker.clone(), Seen { at: now, capabilities, namespaces });
     }
 
     /// A worker has said that it goes.
@@ -133,25 +154,32 @@ impl Takers {
     /// Forgets workers that were not heard of for `lease` and do not ask.
     pub fn look(&mut self, now: Instant, lease: Duration) {
         let open: BTreeSet<Arc<str>> = self.open().map(|it| it.worker.clone()).collect();
-        self.seen.retain(|worker, (at, _)| *at + lease > now || open.contains(worker));
+        self.seen.retain(|worker, it| it.at + lease > now || open.contains(worker));
     }
 
     fn open(&self) -> impl Iterator<Item = &Taker> {
         self.waiting.values().filter(|it| !it.reply.is_closed())
     }
 
-    /// Counts the workers that are there, by capability.
-    pub fn presence(&self, now: Instant, lease: Duration) -> BTreeMap<String, Presence> {
+    /// Counts the workers that are there, by capability: all, or those that may have tasks of a
+    /// namespace.
+    pub fn presence(
+        &self,
+        now: Instant,
+        lease: Duration,
+        namespace: Option<&str>,
+    ) -> BTreeMap<String, Presence> {
+        let counts = |it: &Namespaces| namespace.is_none_or(|name| may_have(it.as_ref(), name));
         let mut all: BTreeMap<String, Presence> = BTreeMap::new();
         let open: BTreeSet<&Arc<str>> = self.open().map(|it| &it.worker).collect();
-        for (worker, (at, capabilities)) in &self.seen {
-            if *at + lease > now || open.contains(worker) {
-                for capability in capabilities.iter() {
+        for (worker, seen) in self.seen.iter().filter(|(_, it)| counts(&it.namespaces)) {
+            if seen.at + lease > now || open.contains(worker) {
+                for capability in seen.capabilities.iter() {
                     all.entry(capability.clone()).or_default().workers += 1;
                 }
             }
         }
-        for taker in self.open() {
+        for taker in self.open().filter(|it| counts(&it.namespaces)) {
             for capability in taker.capabilities.iter() {
                 all.entry(capability.clone()).or_default().asked += taker.slots;
             }

@@ -168,7 +168,7 @@ impl Shard {
         touched.sort_unstable();
         touched.dedup();
         let effects: Vec<Effect> =
-            touched.iter().filter_map(|it| resident.run.effect(*it)).collect();
+            touched.iter().flat_map(|it| resident.run.effects(*it)).collect();
         for task in touched {
             end_superseded(resident, task);
             leave_queue(&mut self.queue, resident, task);

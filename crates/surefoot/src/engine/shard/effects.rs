@@ -25,7 +25,11 @@ impl Shard {
                 Effect::Queue { task } => self.enqueue(run, task),
                 Effect::Execute { task, attempt } => self.execute(run, task, attempt),
                 Effect::Cancel { task, attempt } => self.cancel_attempt(run, task, attempt),
-                Effect::CancelChild { run: child, .. } => self.cancel_child(child),
+                Effect::CancelChild { task, run: child } => {
+                    // One that has ended already is not told to end, so its end is looked up.
+                    self.await_child(run, task, child);
+                    self.cancel_child(child);
+                }
                 Effect::AwaitChild { task, run: child } => self.await_child(run, task, child),
             }
         }
@@ -110,6 +114,7 @@ impl Shard {
             idempotency_key: run.idempotency_key(task),
             actor: run.state().created.actor.clone(),
             traceparent: traceparent(run, task, attempt),
+            tracestate: run.state().created.tracestate.clone().unwrap_or_default(),
             deadline: run.state().task(task).due,
             kind,
             input,
@@ -197,6 +202,7 @@ impl Shard {
             priority: Some(created.priority),
             actor: created.actor.clone(),
             traceparent: Some(traceparent(run, task, attempt)),
+            tracestate: created.tracestate.clone(),
         };
         // A lost attempt finds the sub-run that it started; one after a failure, a retry or a rewind
         // gets another: what they reset is not counted, attempts are.
@@ -230,6 +236,14 @@ impl Shard {
             Ok(new) => new,
             Err(error) => return self.fail_unmade(parent, task, attempt, error),
         };
+        let holds = self.residents.get(&parent).is_some_and(|it| {
+            let state = it.run.state().task(task);
+            state.status == TaskStatus::Running && state.attempt == attempt
+        });
+        if !holds {
+            // The task went another way in the meantime, and nobody would wait for it.
+            return;
+        }
         let child = new.id;
         let is_known = self.residents.contains_key(&child) || self.loading.contains_key(&child);
         if !is_known {
@@ -267,7 +281,10 @@ impl Shard {
     }
 
     fn cancel_child(&mut self, child: RunId) {
-        let by = By { actor: "surefoot".to_owned(), reason: Some("its parent ended".to_owned()) };
+        let by = By {
+            actor: "surefoot".to_owned(),
+            reason: Some("its parent does not wait for it".to_owned()),
+        };
         self.command(child, Command::Cancel, by, Reply::Nobody);
     }
 }

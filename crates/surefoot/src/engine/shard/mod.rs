@@ -94,6 +94,8 @@ pub(super) enum Message {
         reply: oneshot::Sender<Result<Settled, LeaseError>>,
     },
     Capabilities {
+        /// Counts only the workers that may have tasks of this one.
+        namespace: Option<String>,
         reply: oneshot::Sender<Vec<Capability>>,
     },
     Log(LogLine),
@@ -287,9 +289,9 @@ impl Shard {
             Message::Settle { token, worker, digest, result, reply } => {
                 self.settle(&token, worker.as_deref(), digest, result, reply);
             }
-            Message::Capabilities { reply } => {
+            Message::Capabilities { namespace, reply } => {
                 // Who asked may have gone.
-                let _ = reply.send(self.capabilities());
+                let _ = reply.send(self.capabilities(namespace.as_deref()));
             }
             Message::Log(line) => self.batch.logs.push(line),
             Message::Loaded { run, loaded } => self.loaded(run, loaded),

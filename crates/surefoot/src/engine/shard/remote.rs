@@ -51,7 +51,7 @@ impl Shard {
         let now = Instant::now();
         let worker: Arc<str> = request.worker.into();
         let capabilities: Arc<[String]> = request.capabilities.into();
-        self.remote.takers.see(&worker, &capabilities, now);
+        self.remote.takers.see(&worker, &capabilities, request.namespaces.as_ref(), now);
         let holds = {
             let mut leases = self.shared.leases();
             leases.renew(&worker, request.holding.as_deref(), now);
@@ -207,6 +207,7 @@ impl Shard {
             idempotency_key: run.idempotency_key(task),
             actor: run.state().created.actor.clone(),
             traceparent: traceparent(run, task, attempt),
+            tracestate: run.state().created.tracestate.clone(),
             deadline: run.state().task(task).due,
             expires_in: Duration::ZERO,
         };
@@ -335,7 +336,8 @@ impl Shard {
         held.iter().for_each(|it| self.attempt_over(it.run, it.task, it.attempt));
     }
 
-    pub(super) fn capabilities(&self) -> Vec<Capability> {
+    /// Returns how it stands with each kind, with the workers of all namespaces or of one.
+    pub(super) fn capabilities(&self, namespace: Option<&str>) -> Vec<Capability> {
         let now = self.now();
         let mut all: BTreeMap<String, Capability> = BTreeMap::new();
         let mut entry = |name: &str, change: &dyn Fn(&mut Capability)| {
@@ -352,7 +354,8 @@ impl Shard {
         for it in leases.list(None) {
             entry(&it.kind, &|known| known.running += 1);
         }
-        for (name, presence) in self.remote.takers.presence(Instant::now(), leases.length()) {
+        let present = self.remote.takers.presence(Instant::now(), leases.length(), namespace);
+        for (name, presence) in present {
             entry(&name, &|known| {
                 known.workers = presence.workers;
                 known.asked = presence.asked;

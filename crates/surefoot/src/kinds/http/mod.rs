@@ -286,6 +286,7 @@ fn redirect(exchange: &mut Exchange, target: Url, status: StatusCode) {
             USER_AGENT,
             request::IDEMPOTENCY_KEY,
             request::TRACEPARENT,
+            request::TRACESTATE,
         ];
         let kept = harmless
             .into_iter()

@@ -17,6 +17,7 @@ use crate::kinds::parameters::{bad, present, scalar_text};
 
 pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+pub(super) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 const REDIRECTS_MAX_DEFAULT: u32 = 10;
 
 /// `with` of an `http` task. Its schema is `surefoot_core::kind_schema::http`.
@@ -111,8 +112,16 @@ impl Exchange {
                 header_value("Idempotency-Key", &context.idempotency_key)?,
             );
         }
-        if !context.traceparent.is_empty() {
-            headers.insert(TRACEPARENT, header_value("traceparent", &context.traceparent)?);
+        // A task that names its own place in a trace tells its own state as well.
+        if !with.headers.keys().any(|it| it.eq_ignore_ascii_case(TRACEPARENT.as_str())) {
+            for (name, value) in
+                [(TRACEPARENT, &context.traceparent), (TRACESTATE, &context.tracestate)]
+            {
+                if !value.is_empty() {
+                    let value = header_value(name.as_str(), value)?;
+                    headers.insert(name, value);
+                }
+            }
         }
         if let Some(auth) = &with.auth {
             headers.insert(AUTHORIZATION, authorization(auth)?);

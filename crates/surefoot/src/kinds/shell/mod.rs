@@ -135,6 +135,13 @@ impl ShellKind {
         command.env_clear().current_dir(self.directory(with.cwd.as_deref())?);
         let inherited = INHERITED.into_iter().chain(self.config.inherit.iter().map(String::as_str));
         command.envs(inherited.filter_map(|name| Some((name, std::env::var_os(name)?))));
+        // A task that names its own place in a trace tells its own state as well.
+        if !with.env.contains_key("TRACEPARENT") && !context.traceparent.is_empty() {
+            command.env("TRACEPARENT", &context.traceparent).env_remove("TRACESTATE");
+            if !context.tracestate.is_empty() {
+                command.env("TRACESTATE", &context.tracestate);
+            }
+        }
         for (name, value) in &with.env {
             if name.is_empty() || name.contains(['=', '\0']) {
                 return Err(bad(format!("shell: `{name}` in `env` is not the name of a variable")));

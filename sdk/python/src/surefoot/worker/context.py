@@ -35,8 +35,9 @@ class Ctx:
         self.actor = task.actor
         # When the server stops waiting for this attempt.
         self.deadline: datetime | None = task.deadline
-        # Of the W3C trace that the run belongs to.
+        # Of the W3C trace that the run belongs to: pass both on to whatever is called.
         self.traceparent = task.traceparent
+        self.tracestate = task.tracestate
 
     def __repr__(self) -> str:
         return f"<Ctx {self.run} {self.task}, attempt {self.attempt}>"

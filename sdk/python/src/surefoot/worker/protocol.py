@@ -44,6 +44,7 @@ class Task:
     actor: str | None = None
     deadline: datetime | None = None
     traceparent: str | None = None
+    tracestate: str | None = None
 
 
 @dataclass(frozen=True)
