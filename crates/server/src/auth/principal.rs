@@ -78,11 +78,9 @@ impl Principal {
             Access::Worker => Role::Worker,
         };
         let title = format!("`{}` may not do this", self.actor);
-        Err(Problem::new(StatusCode::FORBIDDEN, "SF4011", title).detail(format!(
-            "it needs the role {}, yours is {}",
-            name(needed),
-            name(self.role)
-        )))
+        Err(Problem::new(StatusCode::FORBIDDEN, "SF4011", title)
+            .detail(format!("it needs the role {}, yours is {}", name(needed), name(self.role)))
+            .hint("Ask an admin for a token of that role."))
     }
 
     /// Whether the caller may know of a workflow. Its namespace is what stands before the first dot
