@@ -12,7 +12,7 @@ use surefoot::Engine;
 use surefoot_server::ServerConfig;
 
 const PARENT: &str =
-    "{id: parent, tasks: {sub: {uses: workflow, with: {workflow: child, input: '${{ input }}'}}}}";
+    "{id: parent, tasks: {sub: {uses: workflow, with: {id: child, input: '${{ input }}'}}}}";
 const CHILD: &str = "{id: child, tasks: {say: {uses: log, with: {message: '${{ input.who }}'}}, \
      keep: {uses: transform, with: {value: '${{ input.who }}'}}, \
      go: {uses: signal, with: {name: go, timeout: 1h}}}, output: '${{ tasks.keep.output }}'}";

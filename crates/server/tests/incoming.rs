@@ -175,8 +175,9 @@ async fn the_old_and_the_new_secret_sign_while_both_are_set() {
         }
         // What is sent again, signed with the other secret, is the same delivery.
         if set.len() == 2 {
-            let found = deliver_to(&server, "rotated", "d1", now, &sign(new.1, now, body), body);
-            assert_eq!(found.await.body["duplicate"], true);
+            let signature = sign(new.1, now, body);
+            let found = deliver_to(&server, "rotated", "d1", now, &signature, body).await;
+            assert_eq!(found.body["duplicate"], true);
         }
     }
     let folder = tempfile::tempdir().unwrap();
