@@ -52,8 +52,9 @@ fn check(project: &Project, arguments: &[&str], code: i32) {
 #[test]
 fn what_others_wrote_moves_no_cursor_and_forges_no_line() {
     let project = Project::new(&[("hostile.surefoot.yaml", SOURCE), ("waits.yaml", WAITS)]);
-    let input = json!({"text": HOSTILE}).to_string();
-    check(&project, &["run", "hostile.surefoot.yaml", "-i", &input], 1);
+    project.write("input.json", &json!({"text": HOSTILE}).to_string());
+    let run = |file| ["run", file, "--input", "input.json"];
+    check(&project, &run("hostile.surefoot.yaml"), 1);
     for arguments in [
         &["show"][..],
         &["show", "--history"],
@@ -75,7 +76,7 @@ fn what_others_wrote_moves_no_cursor_and_forges_no_line() {
     let shown: Value = project.json(&["show", "--input", "-o", "json"]);
     assert_eq!(shown["text"], HOSTILE, "machines read what was sent");
 
-    check(&project, &["run", "waits.yaml", "-i", &input], 8);
+    check(&project, &[&run("waits.yaml")[..], &["--until-idle"]].concat(), 8);
     check(&project, &["task", "ls"], 0);
     check(&project, &["cancel", "@latest", "--reason", HOSTILE, "--as", HOSTILE], 0);
     check(&project, &["show", "--history"], 0);
