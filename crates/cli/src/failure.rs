@@ -12,7 +12,7 @@ use surefoot::store;
 use surefoot::{CommandError, OpenError, StartError};
 
 use crate::exit::Exit;
-use crate::output::style;
+use crate::output::{harmless, style};
 
 #[derive(Debug)]
 pub struct Failure {
@@ -47,11 +47,12 @@ impl Failure {
         let mut err = anstream::AutoStream::new(std::io::stderr(), colour);
         let (error, plain) = (style::ERROR.render(), style::ERROR.render_reset());
         // Nothing can be done about a terminal that is gone.
-        let _ = writeln!(err, "{error}error[{}]{plain}: {}", self.code, self.message);
+        let _ =
+            writeln!(err, "{error}error[{}]{plain}: {}", self.code, harmless::lines(&self.message));
         if let Some(hint) = &self.hint {
             for line in hint.lines() {
                 let (help, plain) = (style::HELP.render(), style::HELP.render_reset());
-                let _ = writeln!(err, "  {help}hint{plain}: {line}");
+                let _ = writeln!(err, "  {help}hint{plain}: {}", harmless::line(line));
             }
         }
     }
@@ -100,12 +101,15 @@ impl From<surefoot_client::Error> for Failure {
                 let faults: String = problem
                     .errors
                     .iter()
-                    .map(|it| format!("\n{} {}", it.pointer, it.message))
+                    .map(|it| {
+                        format!("\n{}", harmless::line(&format!("{} {}", it.pointer, it.message)))
+                    })
                     .collect();
                 // The code is the server's own; its page is known here too.
                 let code = surefoot::core::source::codes::find(&problem.code);
                 let code = code.map_or("SF5094", |it| it.code);
-                let failure = Failure::new(exit, code, format!("{message}{faults}"));
+                let failure =
+                    Failure::new(exit, code, format!("{}{faults}", harmless::line(&message)));
                 match problem.hint {
                     Some(hint) => failure.hint(hint),
                     None => failure,
@@ -152,6 +156,7 @@ impl From<OpenError> for Failure {
             OpenError::Store(error) => error.into(),
             OpenError::Secrets(VaultError::Kept(error)) => error.into(),
             OpenError::Url(_)
+            | OpenError::Zero(_)
             | OpenError::Secrets(VaultError::File { .. })
             | OpenError::Rate { .. } => Failure::new(Exit::Usage, "SF5022", error.to_string())
                 .hint("See where the value comes from with `surefoot config show`."),

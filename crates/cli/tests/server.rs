@@ -162,6 +162,8 @@ fn a_server_is_not_started_where_nobody_could_be_served() {
         ("[server]\nbody_bytes = 0\n", "server.body_bytes is 0"),
         ("[server]\nhead_seconds = 0\n", "server.head_seconds is 0"),
         ("[server]\naudit_days = 0\n", "server.audit_days is 0"),
+        ("[limits]\nslots = 0\n", "limits.slots is 0; it must be at least 1"),
+        ("[limits]\nresident_runs = 0\n", "limits.resident_runs is 0"),
         ("[server]\nlissen = \"127.0.0.1:0\"\n", "did you mean `listen`?"),
     ];
     for (text, told) in cases {

@@ -87,6 +87,11 @@ fn passwords_are_never_printed() {
         assert!(!done.out.contains("hunter2") && !done.err.contains("hunter2"), "{}", done.out);
     }
     assert!(project.out(&["config", "get", "databases.shop.url"]).contains("ada:********@"));
+    let store = "postgres://ada:hunter2@127.0.0.1/shop";
+    for arguments in [&["--store", store, "ls"][..], &["--store", store, "server"]] {
+        let done = project.fails(arguments, 2, &["SF5022", "`postgres`", "sqlite:PATH"]);
+        assert!(!done.err.contains("hunter2"), "{}", done.err);
+    }
 }
 
 #[test]

@@ -29,6 +29,8 @@
 //! | [`Events`] | what happens, as it happens |
 //! | [`Worker`] | the loop of a worker |
 
+#![forbid(unsafe_code)]
+
 mod client;
 mod error;
 mod events;

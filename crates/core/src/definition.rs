@@ -313,7 +313,8 @@ pub enum Trigger {
     },
     Webhook {
         path: Spanned<String>,
-        secret: Option<Spanned<String>>,
+        /// Any of them signs.
+        secrets: Vec<Spanned<String>>,
         input: Option<TemplateSource>,
     },
     Event {

@@ -299,10 +299,12 @@ fn concurrency() -> Value {
 }
 
 fn trigger() -> Value {
+    let secret = json!({
+        "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": 2}],
+        "description": "The name of the secret that signs, or of the new one and of the one that it replaces.",
+    });
     let webhook = merged(
-        closed(
-            json!({"path": text("The last part of the address."), "secret": text("The name of the secret that signs.")}),
-        ),
+        closed(json!({"path": text("The last part of the address."), "secret": secret})),
         json!({"required": ["path"]}),
     );
     let event = merged(

@@ -3,6 +3,8 @@
 //! Nothing here reads a clock, draws a random number, touches a file or a socket, or is `async`:
 //! whatever a rule needs is an argument, so that a replay is exact and a proof means something.
 
+#![forbid(unsafe_code)]
+
 pub mod canonical;
 pub mod check;
 pub mod convert;

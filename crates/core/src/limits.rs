@@ -78,3 +78,16 @@ impl Default for Limits {
         }
     }
 }
+
+impl Limits {
+    /// Returns the first limit with which no run could ever go on.
+    pub fn impossible(&self) -> Option<&'static str> {
+        let at_least_one = [
+            ("limits.payload_bytes", self.payload_bytes),
+            ("limits.context_bytes", self.context_bytes),
+            ("limits.slots", self.slots),
+            ("limits.resident_runs", self.resident_runs),
+        ];
+        at_least_one.into_iter().find(|(_, it)| *it == 0).map(|(name, _)| name)
+    }
+}

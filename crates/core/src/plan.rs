@@ -55,8 +55,8 @@ pub struct Plan {
 pub enum TriggerPlan {
     /// The clock.
     Schedule { when: When, policy: Policy, input: Option<Template> },
-    /// A request to `/hooks/PATH`, signed with a secret.
-    Webhook { path: String, secret: Option<String>, input: Option<Template> },
+    /// A request to `/hooks/PATH`, signed with one of the secrets.
+    Webhook { path: String, secrets: Vec<String>, input: Option<Template> },
     /// A CloudEvent.
     Event { kind: String, source: Option<String>, condition: Option<Expr>, input: Option<Template> },
 }

@@ -6,9 +6,11 @@
 //! spaced out (start-time fair queueing, Goyal et al., SIGCOMM 1996), so that a key with a thousand
 //! entries leaves places between them to the others.
 //!
-//! There is one line for what this process executes, and one for each kind and namespace that
-//! workers elsewhere execute: a line that nobody serves holds up no other. Limits, rates and
-//! fairness count over all lines together; the slots of this process are for its own line only.
+//! Each namespace has a line for what this process executes, and one for each kind that workers
+//! elsewhere execute: a line that nobody serves holds up no other. Namespaces take turns, so that
+//! however much one of them asks for, it keeps another waiting for one entry; priority and age
+//! decide within a namespace. Limits, rates and fairness count over all lines together; the slots
+//! of this process are for its own lines only.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -19,7 +21,8 @@ use crate::time::Millis;
 pub const PRIORITY_STEP_MS: i64 = 60_000;
 /// How far apart entries of one key are placed.
 pub const FAIR_STEP_MS: i64 = 1_000;
-/// Places of fairness keys that are kept without looking which of them still wait.
+/// Places of fairness keys, and turns of namespaces, that are kept without looking which of them
+/// still wait.
 const RANKS_MIN: usize = 1_024;
 
 /// What one attempt asks for. `T` names the attempt.
@@ -34,7 +37,7 @@ pub struct Request<T> {
     pub key: Option<(String, Limit)>,
     /// Whether a worker elsewhere executes it: then it takes none of the slots here.
     pub remote: bool,
-    /// Where it comes from, for workers that take from some namespaces only.
+    /// Where it comes from: namespaces take turns, and workers may take from some only.
     pub namespace: String,
 }
 
@@ -54,11 +57,17 @@ pub struct Queue<T> {
     used: u32,
     kinds: HashMap<String, Usage>,
     keys: HashMap<String, Usage>,
-    waiting: Line<T>,
+    /// Lines of what is executed here, by namespace; none is empty.
+    local: BTreeMap<String, Line<T>>,
+    /// How many are in them.
+    waiting: usize,
     /// Lines of what workers elsewhere execute, by kind and namespace; none is empty.
     remote: BTreeMap<(String, String), Line<T>>,
     last_rank: HashMap<u64, i64>,
+    /// When it was a namespace's turn, counted in turns; that of one that is not in here was never.
+    last_turn: HashMap<String, u64>,
     sequence: u64,
+    turns: u64,
     /// Whether any rate was ever set: most queues have none, and need not be looked through.
     has_rates: bool,
 }
@@ -140,10 +149,13 @@ impl<T: Clone> Queue<T> {
             has_rates: kinds.values().any(|it| it.limit.rate.is_some()),
             kinds,
             keys: HashMap::new(),
-            waiting: BTreeMap::new(),
+            local: BTreeMap::new(),
+            waiting: 0,
             remote: BTreeMap::new(),
             last_rank: HashMap::new(),
+            last_turn: HashMap::new(),
             sequence: 0,
+            turns: 0,
         }
     }
 
@@ -151,7 +163,7 @@ impl<T: Clone> Queue<T> {
     /// has to wait for a worker to ask.
     pub fn try_take(&mut self, request: &Request<T>, now: Millis) -> Option<Slot> {
         let free = self.slots.saturating_sub(self.used) as usize;
-        if request.remote || free <= self.waiting.len() || !self.allows(request, now) {
+        if request.remote || free <= self.waiting || !self.allows(request, now) {
             return None;
         }
         Some(self.take(request, now))
@@ -170,24 +182,31 @@ impl<T: Clone> Queue<T> {
                 let line = (request.kind.clone(), request.namespace.clone());
                 self.remote.entry(line).or_default()
             }
-            false => &mut self.waiting,
+            false => {
+                self.waiting += 1;
+                self.local.entry(request.namespace.clone()).or_default()
+            }
         };
         line.insert(place, Waiting { request, since: now });
         place
     }
 
-    /// Takes the first request out of the line that may start here now, with its slot.
+    /// Takes the first request of the namespace whose turn it is that may start here now, with its
+    /// slot.
     pub fn pop(&mut self, now: Millis) -> Option<(Request<T>, Slot)> {
         if self.used >= self.slots {
             return None;
         }
-        let place = self.first(&self.waiting, now)?;
-        let request = self.waiting.remove(&place)?.request;
+        let firsts = self.local.iter().filter_map(|(namespace, line)| {
+            Some((self.last_turn(namespace), self.first(line, now)?, namespace))
+        });
+        let (_, place, _) = firsts.min()?;
+        let request = self.leave_local(place)?;
         Some(self.granted(request, now))
     }
 
     /// Takes the first request that may start now out of the lines that somebody serves, asked by
-    /// kind and namespace.
+    /// kind and namespace, of the namespace whose turn it is.
     pub fn pop_remote(
         &mut self,
         now: Millis,
@@ -196,18 +215,37 @@ impl<T: Clone> Queue<T> {
         let lines = self.remote.iter().filter(|((kind, from), _)| is_served(kind, from));
         let open =
             lines.filter(|((kind, _), _)| self.kinds.get(kind).is_none_or(|it| it.allows(now)));
-        let firsts = open.filter_map(|(name, line)| Some((self.first(line, now)?, name)));
-        let (place, kind) = firsts.min().map(|(place, (kind, _))| (place, kind.clone()))?;
+        let firsts = open.filter_map(|((kind, namespace), line)| {
+            Some((self.last_turn(namespace), self.first(line, now)?, kind))
+        });
+        let (place, kind) = firsts.min().map(|(_, place, kind)| (place, kind.clone()))?;
         let request = self.leave(&kind, place)?;
         Some(self.granted(request, now))
     }
 
+    fn last_turn(&self, namespace: &str) -> u64 {
+        self.last_turn.get(namespace).copied().unwrap_or_default()
+    }
+
     /// Takes a request that no longer wants a slot out of its line.
     pub fn remove(&mut self, kind: &str, place: Place) {
-        if self.waiting.remove(&place).is_none() {
+        if self.leave_local(place).is_none() {
             self.leave(kind, place);
         }
         self.forget_ranks();
+    }
+
+    fn leave_local(&mut self, place: Place) -> Option<Request<T>> {
+        // A place is in one line only.
+        let (namespace, is_empty, left) = self.local.iter_mut().find_map(|(namespace, line)| {
+            let left = line.remove(&place)?;
+            Some((namespace.clone(), line.is_empty(), left))
+        })?;
+        if is_empty {
+            self.local.remove(&namespace);
+        }
+        self.waiting -= 1;
+        Some(left.request)
     }
 
     fn leave(&mut self, kind: &str, place: Place) -> Option<Request<T>> {
@@ -229,21 +267,32 @@ impl<T: Clone> Queue<T> {
     }
 
     fn granted(&mut self, request: Request<T>, now: Millis) -> (Request<T>, Slot) {
+        self.turns += 1;
+        self.last_turn.insert(request.namespace.clone(), self.turns);
         self.forget_ranks();
         let slot = self.take(&request, now);
         (request, slot)
     }
 
-    /// Where nobody waits, everybody's turn begins anew; and where some wait for ever, keys that
-    /// do not wait are not kept for ever.
+    /// Where nobody waits, everybody's turn begins anew; and where some wait for ever, keys and
+    /// namespaces that do not wait are not kept for ever.
     fn forget_ranks(&mut self) {
-        let waiting = self.waiting.len() + self.waiting_elsewhere();
+        let waiting = self.waiting + self.waiting_elsewhere();
         if waiting == 0 {
             self.last_rank.clear();
-        } else if self.last_rank.len() > 2 * waiting + RANKS_MIN {
-            let all = self.waiting.values().chain(self.remote.values().flat_map(BTreeMap::values));
-            let keys: HashSet<u64> = all.map(|it| it.request.fairness).collect();
+            self.last_turn.clear();
+            return;
+        }
+        if self.last_rank.len() > 2 * waiting + RANKS_MIN {
+            let lines = self.local.values().chain(self.remote.values());
+            let keys: HashSet<u64> =
+                lines.flat_map(BTreeMap::values).map(|it| it.request.fairness).collect();
             self.last_rank.retain(|key, _| keys.contains(key));
+        }
+        if self.last_turn.len() > 2 * waiting + RANKS_MIN {
+            let names = self.local.keys().chain(self.remote.keys().map(|(_, namespace)| namespace));
+            let names: HashSet<&String> = names.collect();
+            self.last_turn.retain(|name, _| names.contains(name));
         }
     }
 
@@ -269,7 +318,8 @@ impl<T: Clone> Queue<T> {
         if !self.has_rates {
             return None;
         }
-        let rates = self.waiting.values().map(|it| &it.request).flat_map(|it| {
+        let waiting = self.local.values().flat_map(BTreeMap::values);
+        let rates = waiting.map(|it| &it.request).flat_map(|it| {
             let kind = self.kinds.get(&it.kind);
             let key = it.key.as_ref().and_then(|(key, _)| self.keys.get(key));
             [kind, key].into_iter().flatten().filter_map(Usage::next_start)
@@ -279,7 +329,7 @@ impl<T: Clone> Queue<T> {
 
     /// How many wait for a slot of this process.
     pub fn waiting(&self) -> usize {
-        self.waiting.len()
+        self.waiting
     }
 
     /// Returns who waits for workers elsewhere, by kind. Looks through all of them.
@@ -479,5 +529,50 @@ mod tests {
         let mut pop = |served: &str| queue.pop_remote(3, |_, it| it == served).map(|it| it.0.item);
         assert_eq!((pop("billing"), pop("billing"), pop("shop")), (Some(3), None, Some(1)));
         assert!(!queue.has_backlog());
+    }
+
+    #[test]
+    fn namespaces_take_turns_here_and_elsewhere() {
+        for is_remote in [false, true] {
+            let mut queue = Queue::new(100, []);
+            let mut push = |item, namespace: &str, priority| {
+                let namespace = namespace.to_owned();
+                let of = Request { namespace, priority, remote: is_remote, ..request(item) };
+                queue.push(of, u64::from(item))
+            };
+            for item in 0..6 {
+                push(item, "noisy", 100);
+            }
+            push(10, "shop", 0);
+            push(11, "shop", 1);
+            let left = push(12, "shop", 0);
+            push(20, "billing", 0);
+            queue.remove("work", left);
+            assert_eq!(queue.waiting() + queue.waiting_elsewhere(), 9);
+            let order = std::iter::from_fn(|| match is_remote {
+                true => queue.pop_remote(100, |_, _| true).map(|it| it.0.item),
+                false => queue.pop(100).map(|it| it.0.item),
+            });
+            assert_eq!(order.collect::<Vec<_>>(), [0, 11, 20, 1, 10, 2, 3, 4, 5]);
+            assert_eq!(queue.waiting(), 0);
+        }
+    }
+
+    #[test]
+    fn who_asks_for_one_thing_after_another_does_not_go_first_each_time() {
+        let mut queue = Queue::new(100, []);
+        let of =
+            |item, namespace: &str| Request { namespace: namespace.to_owned(), ..request(item) };
+        for item in 0..4 {
+            queue.push(of(item, "noisy"), 0);
+        }
+        let mut order = Vec::new();
+        for item in 10..14 {
+            queue.push(of(item, "shop"), 1);
+            for _ in 0..2 {
+                order.extend(queue.pop(1).map(|(it, _)| it.item));
+            }
+        }
+        assert_eq!(order, [0, 10, 1, 11, 2, 12, 3, 13]);
     }
 }

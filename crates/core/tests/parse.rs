@@ -85,6 +85,10 @@ fn short_forms_mean_the_same_as_long_forms() {
             "tasks: {a: {uses: x}}\ntriggers: [{every: 5s}]",
         ),
         (
+            "tasks: {a: {uses: x}}\ntriggers: {webhook: {path: h, secret: k}}",
+            "tasks: {a: {uses: x}}\ntriggers: [{webhook: {path: h, secret: [k]}}]",
+        ),
+        (
             "tasks: {a: {uses: x}}\nretention: 5d",
             "tasks: {a: {uses: x}}\nretention: {completed: 5d, failed: 5d}",
         ),

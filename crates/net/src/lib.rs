@@ -9,6 +9,8 @@
 //! | `reduce`, `search` | how it decides |
 //! | `proof`, `certificate` | why one may believe it |
 
+#![forbid(unsafe_code)]
+
 pub mod bpmn;
 pub mod certificate;
 mod file;

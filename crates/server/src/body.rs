@@ -5,6 +5,7 @@ use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, StatusCode, header};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use serde_path_to_error::{Path, Segment};
 use surefoot::core::canonical::{JsonProblem, check_json};
 
 use crate::problem::{Fault, Problem};
@@ -107,7 +108,8 @@ pub(crate) async fn read(request: Request, service: &Service) -> Result<Vec<u8>,
         Ok(Err(error)) if is_limit(&error) => Err(too_large(limit)),
         Ok(Err(error)) => {
             Err(Problem::new(StatusCode::BAD_REQUEST, "SF4001", "the body broke off")
-                .detail(error.to_string()))
+                .detail(error.to_string())
+                .hint("Send it again, whole."))
         }
         Err(_) => {
             Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "SF4024", "the body took too long")
@@ -184,21 +186,31 @@ fn not_json(problem: JsonProblem, bytes: &[u8]) -> Problem {
     let told = Problem::new(status, code, title)
         .detail(format!("line {line}, column {column}: {}", problem.message))
         .errors(vec![fault]);
-    match problem.hint {
-        Some(hint) => told.hint(hint),
-        None => told,
-    }
+    told.hint(problem.hint.unwrap_or_else(|| "Check the body with a reader of JSON.".to_owned()))
 }
 
 /// Reads the fields of an object. A list would be taken for its fields in order.
 fn typed<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
-    let unfit = |detail: String| {
+    let unfit = |pointer: String, message: String| {
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "SF4023", "the body does not fit")
-            .detail(detail)
+            .detail(message.clone())
+            .errors(vec![Fault { pointer, message }])
             .hint("GET /openapi.json has what this route takes.")
     };
     if !value.is_object() {
-        return Err(unfit("the body is not an object".to_owned()));
+        return Err(unfit(String::new(), "the body is not an object".to_owned()));
     }
-    serde_json::from_value(value).map_err(|error| unfit(error.to_string()))
+    serde_path_to_error::deserialize(value)
+        .map_err(|error| unfit(pointer(error.path()), error.inner().to_string()))
+}
+
+/// Writes where a fault is as a JSON pointer (RFC 6901).
+fn pointer(path: &Path) -> String {
+    let parts = path.iter().map(|it| match it {
+        Segment::Seq { index } => format!("/{index}"),
+        Segment::Map { key } => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
+        // A variant has no name of its own in JSON.
+        Segment::Enum { .. } | Segment::Unknown => String::new(),
+    });
+    parts.collect()
 }

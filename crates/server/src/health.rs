@@ -39,7 +39,9 @@ async fn readyz(State(service): State<Service>) -> Response {
         reasons.push("the server is stopping".to_owned());
     }
     if let Err(error) = service.store().next_wake(0, 0).await {
-        reasons.push(error.to_string());
+        // Where the store is, and what is wrong with it, is nothing for everybody.
+        tracing::error!(%error, "the store cannot be read");
+        reasons.push("the store cannot be read; the server's log says why".to_owned());
     }
     let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, axum::Json(json!({"ready": reasons.is_empty(), "reasons": reasons}))).into_response()

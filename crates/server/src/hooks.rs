@@ -20,7 +20,8 @@ use utoipa_axum::routes;
 use crate::api::{Access, Api};
 use crate::problem::Problem;
 use crate::service::Service;
-use crate::{body, signature, time};
+use crate::signature::Signature;
+use crate::{body, time};
 
 const ID: &str = "webhook-id";
 const TIMESTAMP: &str = "webhook-timestamp";
@@ -82,13 +83,16 @@ async fn receive(
 struct Envelope {
     id: String,
     timestamp: String,
-    signature: Option<String>,
+    signature: Option<Signature>,
 }
 
 impl Envelope {
     fn read(headers: &HeaderMap, service: &Service) -> Result<Envelope, Problem> {
         let text = |name: &str| headers.get(name).map(|it| it.to_str().unwrap_or_default());
-        let signature = text(SIGNATURE).map(|it| it.trim().to_ascii_lowercase());
+        let signature = match text(SIGNATURE) {
+            Some(said) => Some(Signature::read(said).ok_or_else(unproved)?),
+            None => None,
+        };
         let Some(id) = text(ID) else {
             return Err(broken("the delivery has no Webhook-Id"));
         };
@@ -124,21 +128,21 @@ fn prove(
     let mut proved = Vec::new();
     let mut unset = false;
     for trigger in triggers {
-        let is_proved = match trigger.secret() {
-            Some(name) => match (service.engine().secret(name), &envelope.signature) {
-                (Some(secret), Some(signature)) => {
-                    signature::is_valid(&secret, &envelope.timestamp, content, signature)
-                }
-                (Some(_), None) => false,
-                (None, _) => {
-                    let workflow = trigger.workflow();
-                    tracing::error!(workflow, secret = name, "the secret of a webhook is not set");
-                    unset = true;
-                    false
-                }
-            },
-            // Without a secret there is nothing to prove; that is for one's own machine alone.
-            None => service.is_open(),
+        let names = trigger.secrets();
+        // While a secret is being replaced, the old and the new one are good.
+        let secrets: Vec<_> = names.iter().filter_map(|it| service.engine().secret(it)).collect();
+        if secrets.is_empty() && !names.is_empty() {
+            let workflow = trigger.workflow();
+            tracing::error!(workflow, secrets = ?names, "the secret of a webhook is not set");
+            unset = true;
+        }
+        let is_by = |it: &Signature| {
+            secrets.iter().any(|secret| it.is_by(secret, &envelope.timestamp, content))
+        };
+        // Without a secret there is nothing to prove; that is for one's own machine alone.
+        let is_proved = match names.is_empty() {
+            true => service.is_open(),
+            false => envelope.signature.as_ref().is_some_and(is_by),
         };
         if is_proved {
             proved.push(trigger);
@@ -155,9 +159,13 @@ fn prove(
             "Set it with `surefoot secret set NAME`, or in the environment or the file of secrets.",
         )
         .retry_after(60)),
-        true => Err(unauthorized("SF4100", "the delivery is not signed with the webhook's secret")
-            .hint("Webhook-Signature is `sha256=` and the HMAC-SHA256 of `TIMESTAMP.BODY`.")),
+        true => Err(unproved()),
     }
+}
+
+fn unproved() -> Problem {
+    unauthorized("SF4100", "the delivery is not signed with the webhook's secret")
+        .hint("Webhook-Signature is `sha256=` and the HMAC-SHA256 of `TIMESTAMP.BODY`.")
 }
 
 /// Reads a body: JSON as JSON, other text as text.

@@ -31,6 +31,8 @@
 //! | `health`, `metrics`, `overview`, `badge` | whether it is well, and how much it does |
 //! | `listen`, `connection` | the socket: where it listens, how it stops, what one connection may do |
 
+#![forbid(unsafe_code)]
+
 mod api;
 mod audit;
 mod auth;

@@ -83,6 +83,7 @@ impl Problem {
     /// There is no such thing, or the caller may not know of it.
     pub fn not_found(what: &str, name: impl std::fmt::Display) -> Problem {
         Problem::new(StatusCode::NOT_FOUND, "SF4012", format!("there is no {what} `{name}`"))
+            .hint("Check the name. With a token of some namespaces nothing else is found.")
     }
 
     /// A fault of ours. The cause goes to the log, not to the caller.
@@ -90,6 +91,11 @@ impl Problem {
         tracing::error!(%cause, "a request failed for a reason of our own");
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "SF4020", "the server made a mistake")
             .hint("The server's log has the cause. Nothing that was answered before is lost.")
+    }
+
+    /// What to do where nothing better is known.
+    fn page(&self) -> String {
+        format!("GET /errors/{} says what it means and how to mend it.", self.0.code)
     }
 
     /// Returns the body.
@@ -100,7 +106,7 @@ impl Problem {
             status: self.0.status.as_u16(),
             code: self.0.code.to_owned(),
             detail: self.0.detail.clone(),
-            hint: self.0.hint.clone(),
+            hint: Some(self.0.hint.clone().unwrap_or_else(|| self.page())),
             errors: self.0.errors.clone(),
             supported: self.0.supported.clone(),
         }
@@ -151,7 +157,7 @@ impl From<store::Error> for Problem {
     fn from(error: store::Error) -> Problem {
         tracing::error!(%error, "the store did not do what was asked");
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "SF4019", "the store is not available")
-            .hint("Send it again. The server's log and /readyz say what is wrong.")
+            .hint("Send it again. The server's log says what is wrong.")
             .retry_after(1)
     }
 }
@@ -243,10 +249,45 @@ impl From<Refusal> for Problem {
             }
             Refusal::Forbidden { .. } => Problem::new(StatusCode::FORBIDDEN, "SF4011", title)
                 .hint("The task says who may decide it: GET /v1/tasks."),
-            Refusal::Invalid { pointer, message, .. } => {
-                unprocessable("SF4023", title).errors(vec![Fault { pointer, message }])
+            Refusal::Invalid { pointer, message, .. } => unprocessable("SF4023", title)
+                .errors(vec![Fault { pointer, message }])
+                .hint("The task says what it takes: GET /v1/tasks."),
+            Refusal::Limit { .. } => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "SF4004", title)
+                .hint("Store large data outside, and pass on where it is."),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What went wrong inside is for the log: a caller is told no path, no statement, no type.
+    #[test]
+    fn causes_of_our_own_are_not_told() {
+        let (location, reason) = ("/var/lib/secret.db".to_owned(), "SELECT * FROM runs".to_owned());
+        let hint = "panicked at src/lib.rs".to_owned();
+        let damaged =
+            || store::Error::Damaged { location: location.clone(), reason: reason.clone() };
+        let unavailable = store::Error::Unavailable {
+            location: location.clone(),
+            reason: reason.clone(),
+            hint: hint.clone(),
+        };
+        let told: [Problem; 5] = [
+            unavailable.into(),
+            damaged().into(),
+            InspectError::Store(damaged()).into(),
+            StartError::Store(damaged()).into(),
+            Problem::internal(format!("{location} {reason} {hint}")),
+        ];
+        for problem in told {
+            let text = serde_json::to_string(&problem.to_wire()).unwrap_or_default();
+            assert!(problem.status().is_server_error(), "{text}");
+            for secret in [&location, &reason, &hint] {
+                assert!(!text.contains(secret.as_str()), "{text}");
             }
-            Refusal::Limit { .. } => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "SF4004", title),
+            assert!(text.contains("\"hint\":\""), "{text}");
         }
     }
 }

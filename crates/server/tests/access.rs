@@ -78,8 +78,14 @@ async fn check_routes(server: &Server, tokens: &[(&'static str, String)]) {
                 None => request,
             };
             async move {
+                let response = request.send().await.unwrap();
+                let status = response.status().as_u16();
                 // A stream begins with its head; its end is not waited for.
-                request.send().await.unwrap().status().as_u16()
+                if status >= 400 && status != 503 {
+                    let told: Value = response.json().await.unwrap_or_default();
+                    assert!(told["hint"].as_str().is_some_and(|it| !it.is_empty()), "{told}");
+                }
+                status
             }
         };
         let is_public = route.access == Access::Public;
@@ -111,6 +117,13 @@ async fn check_routes(server: &Server, tokens: &[(&'static str, String)]) {
             let status = send(None, &trick).await;
             if !is_public && (200..300).contains(&status) {
                 findings.push(format!("{} {trick} lets nobody in: {status}", route.method));
+            }
+        }
+        // Neither does another method.
+        for method in ["HEAD", "OPTIONS", "TRACE"] {
+            let response = server.request(method, &path).send().await.unwrap();
+            if !is_public && response.status().is_success() {
+                findings.push(format!("{method} {path} lets nobody in: {}", response.status()));
             }
         }
     }
@@ -199,7 +212,9 @@ async fn a_token_ends_when_it_is_revoked_or_its_time_is_over() {
     let make = server.request("POST", "/v1/tokens").bearer_auth(root);
     let asked = json!({"name": "late", "role": "viewer", "expires_at": "2020-01-01T00:00:00Z"});
     let late = answer(make.json(&asked)).await.body["token"].as_str().unwrap().to_owned();
-    assert_eq!(look(late).await.status, 401);
+    let told = look(late).await;
+    assert_eq!((told.status, told.code()), (401, "SF4010"), "{}", told.text);
+    assert!(told.body["hint"].as_str().is_some_and(|it| !it.is_empty()), "{}", told.text);
     let list = answer(server.request("GET", "/v1/tokens").bearer_auth(root)).await;
     assert!(!list.text.contains(root.as_str()), "no text of a token is ever shown again");
 }
@@ -222,6 +237,7 @@ async fn who_guesses_tokens_is_not_listened_to() {
 
 #[tokio::test]
 async fn it_listens_to_the_world_only_with_tokens() {
+    assert_eq!(ServerConfig::default().listen, "127.0.0.1:7070");
     let engine = surefoot::Engine::builder().open().await.unwrap();
     for listen in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0"] {
         let config = ServerConfig { listen: listen.to_owned(), ..ServerConfig::default() };

@@ -23,13 +23,22 @@ const PAID: &str = "{id: paid, triggers: [{event: {type: order.paid, source: sho
      if: event.data.total > 10.0}, input: {total: '${{ event.data.total }}'}}], \
      tasks: {t: {uses: transform, with: {value: 1}}}}";
 
+const ROTATED: &str = "{id: rotated, triggers: [{webhook: {path: rotated, secret: [new_key, hook_key]}}], \
+     tasks: {t: {uses: transform, with: {value: 1}}}}";
+
 async fn server(folder: &std::path::Path) -> Server {
+    holding(folder, &[("hook_key", SECRET)]).await
+}
+
+/// A server with these secrets.
+async fn holding(folder: &std::path::Path, secrets: &[(&str, &str)]) -> Server {
     let file = folder.join("secrets");
-    std::fs::write(&file, format!("hook_key={SECRET}\n")).unwrap();
+    let lines: String = secrets.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+    std::fs::write(&file, lines).unwrap();
     let secrets = SecretsConfig { file: Some(file), ..SecretsConfig::default() };
     let engine = Engine::builder().config(Config { secrets, ..Config::default() });
     let engine = engine.open().await.unwrap();
-    for source in [ORDERS, OPEN, UNSET, PAID] {
+    for source in [ORDERS, OPEN, UNSET, PAID, ROTATED] {
         engine.deploy(source).await.unwrap();
     }
     Server::over(engine, ServerConfig::default()).await
@@ -43,9 +52,28 @@ fn sign(secret: &str, timestamp: u64, body: &str) -> String {
     format!("sha256={digits}")
 }
 
+/// Checks a refusal: its status and code, and that it says what to do.
+#[track_caller]
+fn refused(found: &Answer, status: u16, code: &str, hint: &str) {
+    assert_eq!((found.status, found.code()), (status, code), "{}", found.text);
+    let told = found.body["hint"].as_str().unwrap_or_default();
+    assert!(!told.is_empty() && told.contains(hint), "{hint}: {}", found.text);
+}
+
 async fn deliver(server: &Server, id: &str, timestamp: u64, signature: &str, body: &str) -> Answer {
+    deliver_to(server, "orders", id, timestamp, signature, body).await
+}
+
+async fn deliver_to(
+    server: &Server,
+    hook: &str,
+    id: &str,
+    timestamp: u64,
+    signature: &str,
+    body: &str,
+) -> Answer {
     let request = server
-        .request("POST", "/hooks/orders")
+        .request("POST", &format!("/hooks/{hook}"))
         .header("content-type", "application/json")
         .header("webhook-id", id)
         .header("webhook-timestamp", timestamp)
@@ -75,8 +103,88 @@ async fn a_signed_webhook_starts_its_workflow_once() {
     assert_eq!(replay.body["runs"], first.body["runs"]);
     let other = r#"{"id": "o-2"}"#;
     let found = deliver(&server, "d1", now, &sign(SECRET, now, other), other).await;
-    assert_eq!((found.status, found.code()), (409, "SF4105"), "{}", found.text);
+    refused(&found, 409, "SF4105", "an id of its own");
     assert_eq!(server.get("/v1/runs").await.body["items"].as_array().unwrap().len(), 1);
+}
+
+/// A recording that is sent again under another id, with its signature written in another way.
+#[tokio::test]
+async fn a_signature_is_the_same_however_it_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server(folder.path()).await;
+    let now = server.engine.now() / 1000;
+    // A body whose signature has a digit pair that parsers of numbers would read with a sign too.
+    let (good, body) = (0..)
+        .map(|it| format!(r#"{{"id": "o-{it}"}}"#))
+        .map(|body| (sign(SECRET, now, &body), body))
+        .find(|(good, _)| pair_below_sixteen(good).is_some())
+        .unwrap();
+    let first = deliver(&server, "d0", now, &good, &body).await;
+    assert_eq!((first.status, &first.body["duplicate"]), (200, &json!(false)), "{}", first.text);
+    for (at, again) in
+        [good.to_uppercase(), good[7..].to_owned(), format!(" {good} ")].iter().enumerate()
+    {
+        let found = deliver(&server, &format!("e{at}"), now, again, &body).await;
+        assert_eq!((found.status, &found.body["duplicate"]), (200, &json!(true)), "{again}");
+        assert_eq!(found.body["runs"], first.body["runs"]);
+    }
+    let at = pair_below_sixteen(&good).unwrap();
+    let signed = format!("{}+{}", &good[..at], &good[at + 1..]);
+    let found = deliver(&server, "e9", now, &signed, &body).await;
+    assert_eq!((found.status, found.code()), (401, "SF4100"), "{}", found.text);
+    assert_eq!(server.get("/v1/runs").await.body["items"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_recording_that_is_sent_under_many_ids_at_once_starts_one_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server(folder.path()).await;
+    let (now, body) = (server.engine.now() / 1000, r#"{"id": "o-1"}"#);
+    let signature = sign(SECRET, now, body);
+    let ids: Vec<String> = (0..20).map(|it| format!("d{it}")).collect();
+    let all = ids.iter().map(|id| deliver(&server, id, now, &signature, body));
+    let all = futures_util::future::join_all(all).await;
+    assert!(all.iter().all(|it| it.status == 200), "{all:?}");
+    let new = all.iter().filter(|it| it.body["duplicate"] == false).count();
+    assert_eq!(new, 1, "{all:?}");
+    assert_eq!(server.get("/v1/runs").await.body["items"].as_array().unwrap().len(), 1);
+}
+
+/// Where in a signature a pair of digits begins with 0.
+fn pair_below_sixteen(signature: &str) -> Option<usize> {
+    (7..signature.len()).step_by(2).find(|at| signature[*at..].starts_with('0'))
+}
+
+#[tokio::test]
+async fn the_old_and_the_new_secret_sign_while_both_are_set() {
+    let body = r#"{"id": "o-1"}"#;
+    let (old, new) = (("hook_key", SECRET), ("new_key", "battery staple horse"));
+    for (set, old_is_good, new_is_good) in
+        [(vec![old, new], true, true), (vec![new], false, true), (vec![old], true, false)]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let server = holding(folder.path(), &set).await;
+        let now = server.engine.now() / 1000;
+        for (id, secret, is_good) in
+            [("d1", old.1, old_is_good), ("d2", new.1, new_is_good), ("d3", "neither", false)]
+        {
+            let signature = sign(secret, now, body);
+            let found = deliver_to(&server, "rotated", id, now, &signature, body).await;
+            let expected = if is_good { (200, "") } else { (401, "SF4100") };
+            assert_eq!((found.status, found.code()), expected, "{secret} of {set:?}");
+        }
+        // What is sent again, signed with the other secret, is the same delivery.
+        if set.len() == 2 {
+            let signature = sign(new.1, now, body);
+            let found = deliver_to(&server, "rotated", "d1", now, &signature, body).await;
+            assert_eq!(found.body["duplicate"], true);
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let server = holding(folder.path(), &[]).await;
+    let now = server.engine.now() / 1000;
+    let found = deliver_to(&server, "rotated", "d1", now, &sign(SECRET, now, body), body).await;
+    refused(&found, 503, "SF4103", "surefoot secret set");
 }
 
 #[tokio::test]
@@ -96,20 +204,21 @@ async fn a_webhook_that_proves_nothing_starts_nothing() {
     ];
     for (timestamp, signature, status, code) in table {
         let found = deliver(&server, "d1", timestamp, &signature, body).await;
-        assert_eq!((found.status, found.code()), (status, code), "{signature}: {}", found.text);
+        let hint = if code == "SF4101" { "within five minutes" } else { "HMAC-SHA256" };
+        refused(&found, status, code, hint);
     }
-    let found = deliver(&server, "", now, &good, body).await;
-    assert_eq!((found.status, found.code()), (400, "SF4102"));
-    let found = deliver(&server, &"x".repeat(129), now, &good, body).await;
-    assert_eq!((found.status, found.code()), (400, "SF4102"));
+    for id in [String::new(), "x".repeat(129)] {
+        let found = deliver(&server, &id, now, &good, body).await;
+        refused(&found, 400, "SF4102", "Send Webhook-Id");
+    }
     let found = answer(server.request("POST", "/hooks/orders").header("webhook-id", "d1")).await;
-    assert_eq!((found.status, found.code()), (401, "SF4100"), "{}", found.text);
+    refused(&found, 401, "SF4100", "HMAC-SHA256");
     let found = answer(server.request("POST", "/hooks/nothing")).await;
-    assert_eq!((found.status, found.code()), (404, "SF4012"));
+    refused(&found, 404, "SF4012", "triggers");
     let request = server.request("POST", "/hooks/unset2").header("webhook-id", "d1");
     let found = answer(request.header("webhook-timestamp", now).header("webhook-signature", &good));
     let found = found.await;
-    assert_eq!((found.status, found.code()), (503, "SF4103"), "{}", found.text);
+    refused(&found, 503, "SF4103", "surefoot secret set");
     assert_eq!(server.get("/v1/runs").await.body["items"], json!([]));
     // The good one is none the worse.
     assert_eq!(deliver(&server, "d1", now, &good, body).await.status, 200);
@@ -126,7 +235,7 @@ async fn a_webhook_without_a_secret_is_taken_only_where_nobody_needs_a_token() {
     let made = server.post("/v1/tokens", json!({"name": "root", "role": "admin"})).await;
     assert_eq!(made.status, 201, "{}", made.text);
     let found = send().await;
-    assert_eq!((found.status, found.code()), (401, "SF4100"), "{}", found.text);
+    refused(&found, 401, "SF4100", "HMAC-SHA256");
 }
 
 async fn ingest(server: &Server, kind: &str, body: Value) -> Answer {
@@ -182,7 +291,7 @@ async fn events_start_what_waits_for_them_in_each_of_three_forms() {
     assert_eq!(outcome["run"], Value::Null, "{}", bare.text);
     assert!(outcome["error"].as_str().unwrap().contains("total"), "{}", bare.text);
     let found = ingest(&server, structured, event("1", 99.0)).await;
-    assert_eq!((found.status, found.code()), (409, "SF4105"), "{}", found.text);
+    refused(&found, 409, "SF4105", "an id of its own");
     assert_eq!(server.get("/v1/runs").await.body["items"].as_array().unwrap().len(), 3);
 }
 
@@ -193,16 +302,16 @@ async fn what_is_not_an_event_is_refused_with_all_its_faults() {
     let structured = "application/cloudevents+json";
     let batch = "application/cloudevents-batch+json";
     let found = ingest(&server, structured, json!({"type": "order.paid"})).await;
-    assert_eq!((found.status, found.code()), (422, "SF4104"));
+    refused(&found, 422, "SF4104", "");
     assert_eq!(found.body["errors"].as_array().unwrap().len(), 3, "{}", found.text);
     let found = ingest(&server, batch, json!([event("1", 11.0), {}])).await;
     assert_eq!(found.body["errors"][0]["pointer"], "/1/specversion", "{}", found.text);
     let found = ingest(&server, batch, json!({})).await;
-    assert_eq!((found.status, found.code()), (422, "SF4104"));
+    refused(&found, 422, "SF4104", "");
     let many: Vec<Value> = (0..1001).map(|it| event(&it.to_string(), 1.0)).collect();
     let found = ingest(&server, batch, json!(many)).await;
-    assert_eq!((found.status, found.code()), (413, "SF4106"));
+    refused(&found, 413, "SF4106", "");
     let found = ingest(&server, "application/json", event("1", 11.0)).await;
-    assert_eq!((found.status, found.code()), (415, "SF4003"));
+    refused(&found, 415, "SF4003", "");
     assert_eq!(server.get("/v1/runs").await.body["items"], json!([]));
 }

@@ -20,14 +20,23 @@ async fn hello() -> Server {
     server
 }
 
-/// Every problem has a code with a page, a kind that leads to it, and is told as RFC 9457 says.
+/// Every problem has a code with a page, a kind that leads to it, a hint, and is told as RFC 9457
+/// says.
 #[track_caller]
 fn is_problem(answer: &Answer, status: u16, code: &str) {
     assert_eq!((answer.status, answer.code()), (status, code), "{}", answer.text);
     assert_eq!(answer.header("content-type"), "application/problem+json", "{}", answer.text);
     assert_eq!(answer.body["status"], status);
     assert_eq!(answer.body["type"], format!("/errors/{code}"));
+    let hint = answer.body["hint"].as_str().unwrap_or_default();
+    assert!(!hint.is_empty(), "it says what to do: {}", answer.text);
     assert!(surefoot::core::source::codes::page(code).is_some(), "{code} has no page");
+}
+
+#[track_caller]
+fn is_problem_with_hint(answer: &Answer, status: u16, code: &str, hint: &str) {
+    is_problem(answer, status, code);
+    assert!(answer.body["hint"].as_str().unwrap().contains(hint), "{hint}: {}", answer.text);
 }
 
 #[tokio::test]
@@ -37,34 +46,39 @@ async fn bodies_that_are_not_taken() {
     let json = "application/json";
     let long = format!("{{\"input\": {{\"name\": \"{}\"}}}}", "x".repeat(2 << 20));
     let huge = " ".repeat((4 << 20) + 1);
-    let table: [(&str, &[u8], u16, &str); 17] = [
-        (json, b"{", 400, "SF4001"),
-        (json, b"{} {}", 400, "SF4001"),
-        (json, b"{\"input\": {},}", 400, "SF4001"),
-        (json, b"\xff\xfe", 400, "SF4001"),
-        (json, b"nul", 400, "SF4001"),
-        ("text/plain", b"{}", 415, "SF4003"),
-        ("multipart/form-data; boundary=x", b"{}", 415, "SF4003"),
-        ("", b"{}", 415, "SF4003"),
-        (json, b"{\"inputs\": {}}", 422, "SF4023"),
-        (json, b"[]", 422, "SF4023"),
-        (json, b"{\"input\": {\"name\": \"a\", \"name\": \"b\"}}", 422, "SF4023"),
-        (json, b"{\"input\": {\"name\": \"\\u0000\"}}", 422, "SF4023"),
-        (json, b"{\"input\": {\"name\": 1e400}}", 422, "SF4023"),
-        (json, b"{\"input\": {\"name\": \"\\ud800\"}}", 422, "SF4023"),
-        (json, b"{\"input\": {\"name\": 3}}", 422, "SF4017"),
-        (json, long.as_bytes(), 413, "SF4004"),
-        (json, huge.as_bytes(), 413, "SF4004"),
+    let table: [(&str, &[u8], u16, &str, &str); 17] = [
+        (json, b"{", 400, "SF4001", ""),
+        (json, b"{} {}", 400, "SF4001", ""),
+        (json, b"{\"input\": {},}", 400, "SF4001", ""),
+        (json, b"\xff\xfe", 400, "SF4001", ""),
+        (json, b"nul", 400, "SF4001", ""),
+        ("text/plain", b"{}", 415, "SF4003", "application/json"),
+        ("multipart/form-data; boundary=x", b"{}", 415, "SF4003", "application/json"),
+        ("", b"{}", 415, "SF4003", "application/json"),
+        (json, b"{\"inputs\": {}}", 422, "SF4023", "/openapi.json"),
+        (json, b"[]", 422, "SF4023", "/openapi.json"),
+        (json, b"{\"input\": {\"name\": \"a\", \"name\": \"b\"}}", 422, "SF4023", ""),
+        (json, b"{\"input\": {\"name\": \"\\u0000\"}}", 422, "SF4023", ""),
+        (json, b"{\"input\": {\"name\": 1e400}}", 422, "SF4023", ""),
+        (json, b"{\"input\": {\"name\": \"\\ud800\"}}", 422, "SF4023", ""),
+        (json, b"{\"input\": {\"name\": 3}}", 422, "SF4017", "`input` schema"),
+        (json, long.as_bytes(), 413, "SF4004", ""),
+        (json, huge.as_bytes(), 413, "SF4004", ""),
     ];
-    for (kind, body, status, code) in table {
+    for (kind, body, status, code, hint) in table {
         let mut request = server.request("POST", path).body(body.to_vec());
         if !kind.is_empty() {
             request = request.header("content-type", kind);
         }
-        is_problem(&answer(request).await, status, code);
+        is_problem_with_hint(&answer(request).await, status, code, hint);
     }
     let zipped = server.request("POST", path).header("content-encoding", "gzip").body("x");
-    is_problem(&answer(zipped.header("content-type", json)).await, 415, "SF4003");
+    is_problem_with_hint(
+        &answer(zipped.header("content-type", json)).await,
+        415,
+        "SF4003",
+        "without Content-Encoding",
+    );
     let empty = server.request("POST", "/v1/runs/01JD8X3M7QK4S6T8V0W2Y4Z6B8/rewind");
     is_problem(&answer(empty).await, 400, "SF4002");
     assert_eq!(server.get("/v1/runs").await.body["items"], json!([]), "nothing was started");
@@ -90,33 +104,33 @@ async fn every_violation_of_an_input_is_listed() {
 async fn names_and_parameters_that_are_wrong() {
     let server = hello().await;
     let table = [
-        ("GET", "/v1/workflows/helo", 404, "SF4012"),
-        ("GET", "/v1/workflows/hello/versions/9", 404, "SF4012"),
-        ("GET", "/v1/runs/01JD8X3M7QK4S6T8V0W2Y4Z6B8", 404, "SF4012"),
-        ("GET", "/v1/runs/nonsense", 400, "SF4009"),
-        ("GET", "/v1/tasks/nonsense", 400, "SF4009"),
-        ("GET", "/v1/runs?limit=-1", 400, "SF4007"),
-        ("GET", "/v1/runs?limit=1000000000", 400, "SF4007"),
-        ("GET", "/v1/runs?sort=;drop", 400, "SF4007"),
-        ("GET", "/v1/runs?status=failde", 400, "SF4007"),
-        ("GET", "/v1/runs?since=yesterday", 400, "SF4007"),
-        ("GET", "/v1/runs?limit=1&limit=2", 400, "SF4007"),
-        ("GET", "/v1/workflows?namespace=shop", 400, "SF4007"),
-        ("GET", "/v1/tokens?role=admin", 400, "SF4007"),
-        ("GET", "/v1/workers?x", 400, "SF4007"),
-        ("POST", "/v1/workflows/hello/runs?dry_run=true", 400, "SF4007"),
-        ("GET", "/v1/runs?cursor=abc", 400, "SF4008"),
-        ("GET", "/v1/runs/", 404, "SF4005"),
-        ("GET", "/v1//runs", 404, "SF4005"),
-        ("GET", "/v1/..;/runs", 404, "SF4005"),
-        ("GET", "/v1%2fruns", 404, "SF4005"),
-        ("GET", "/nothing", 404, "SF4005"),
-        ("DELETE", "/v1/runs", 405, "SF4006"),
-        ("PATCH", "/v1/workflows/hello", 405, "SF4006"),
+        ("GET", "/v1/workflows/helo", 404, "SF4012", "Did you mean `hello`?"),
+        ("GET", "/v1/workflows/hello/versions/9", 404, "SF4012", "versions"),
+        ("GET", "/v1/runs/01JD8X3M7QK4S6T8V0W2Y4Z6B8", 404, "SF4012", "Check the name"),
+        ("GET", "/v1/runs/nonsense", 400, "SF4009", "26 letters"),
+        ("GET", "/v1/tasks/nonsense", 400, "SF4009", ""),
+        ("GET", "/v1/runs?limit=-1", 400, "SF4007", ""),
+        ("GET", "/v1/runs?limit=1000000000", 400, "SF4007", ""),
+        ("GET", "/v1/runs?sort=;drop", 400, "SF4007", "This route takes"),
+        ("GET", "/v1/runs?status=failde", 400, "SF4007", ""),
+        ("GET", "/v1/runs?since=yesterday", 400, "SF4007", ""),
+        ("GET", "/v1/runs?limit=1&limit=2", 400, "SF4007", ""),
+        ("GET", "/v1/workflows?namespace=shop", 400, "SF4007", ""),
+        ("GET", "/v1/tokens?role=admin", 400, "SF4007", ""),
+        ("GET", "/v1/workers?x", 400, "SF4007", "no parameters"),
+        ("POST", "/v1/workflows/hello/runs?dry_run=true", 400, "SF4007", ""),
+        ("GET", "/v1/runs?cursor=abc", 400, "SF4008", "`next_cursor`"),
+        ("GET", "/v1/runs/", 404, "SF4005", "/openapi.json"),
+        ("GET", "/v1//runs", 404, "SF4005", "/openapi.json"),
+        ("GET", "/v1/..;/runs", 404, "SF4005", "/openapi.json"),
+        ("GET", "/v1%2fruns", 404, "SF4005", "/openapi.json"),
+        ("GET", "/nothing", 404, "SF4005", "/openapi.json"),
+        ("DELETE", "/v1/runs", 405, "SF4006", "`Allow`"),
+        ("PATCH", "/v1/workflows/hello", 405, "SF4006", "`Allow`"),
     ];
-    for (method, path, status, code) in table {
+    for (method, path, status, code, hint) in table {
         let told = answer(server.request(method, path)).await;
-        is_problem(&told, status, code);
+        is_problem_with_hint(&told, status, code, hint);
         if status == 405 {
             assert!(told.header("allow").contains("GET"), "{path}: {:?}", told.headers);
         }
@@ -232,8 +246,10 @@ async fn an_idempotency_key_is_answered_once() {
     assert_eq!((second.status, second.header("idempotency-replayed")), (201, "true"));
     assert_eq!(first.text, second.text);
     assert_eq!(first.header("location"), second.header("location"));
-    is_problem(&send("one".to_owned(), json!({"input": {"name": "b"}})).await, 409, "SF4013");
-    is_problem(&send(String::new(), asked.clone()).await, 400, "SF4014");
+    let other = send("one".to_owned(), json!({"input": {"name": "b"}})).await;
+    is_problem_with_hint(&other, 409, "SF4013", "choose another key");
+    let none = send(String::new(), asked.clone()).await;
+    is_problem_with_hint(&none, 400, "SF4014", "such as a UUID");
     is_problem(&send("x".repeat(256), asked.clone()).await, 400, "SF4014");
     let wrong = send("two".to_owned(), json!({"input": {"name": 1}})).await;
     is_problem(&wrong, 422, "SF4017");

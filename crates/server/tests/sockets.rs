@@ -105,6 +105,7 @@ async fn a_head_or_a_body_that_does_not_come_ends_its_connection() {
     }
     let answer = said(&server, format!("{CHECK}content-length: 10\r\n\r\nabc")).await;
     assert_eq!(statuses(&answer), [408], "{answer}");
+    assert!(answer.contains("\"code\":\"SF4024\"") && answer.contains("1 seconds"), "{answer}");
     let answer =
         said(&server, format!("{CHECK}transfer-encoding: chunked\r\n\r\n3\r\nabc\r\n")).await;
     assert_eq!(statuses(&answer), [408], "{answer}");

@@ -165,6 +165,7 @@ async fn every_bad_request_has_its_answer_and_changes_nothing() {
         assert_eq!((got, told), (status, code), "{row}: {path} {body} {answer}");
         let hinted = answer["hint"].as_str().unwrap_or_default();
         assert!(hinted.contains(hint), "{row}: {path} {body}: hint {hinted:?}");
+        assert!(status == 200 || !hinted.is_empty(), "{row}: {path} {body}: no hint");
         if status == 426 {
             assert_eq!(answer["supported"], json!([1]), "{row}");
         }
@@ -261,6 +262,8 @@ async fn a_worker_may_use_only_what_is_its_own() {
         let (got, answer) = server.ask(method, path, token, body).await;
         let told = answer["code"].as_str().unwrap_or_default();
         assert_eq!((got, told), (status, code), "{method} {path} as {token:?}: {answer}");
+        let is_hinted = answer["hint"].as_str().is_some_and(|it| !it.is_empty());
+        assert!(status < 300 || is_hinted, "{method} {path} as {token:?}: {answer}");
     }
 }
 

@@ -4,6 +4,8 @@
 //! A backend moves rows. It never looks into a record, and decides nothing: what a row says is
 //! computed by `surefoot-core` and handed over.
 
+#![forbid(unsafe_code)]
+
 pub mod conformance;
 pub mod fault;
 mod item;

@@ -296,6 +296,8 @@ pub struct Retention {
     pub workflow: Option<String>,
     /// Only runs with one of these statuses; all if empty.
     pub statuses: Vec<String>,
+    /// Only this run.
+    pub run: Option<RunId>,
     /// At most this many runs in one call, so that writers are not held up.
     pub limit: u32,
 }
@@ -303,13 +305,19 @@ pub struct Retention {
 impl Retention {
     /// Whatever ended before an instant.
     pub fn before(ended_before: Millis, limit: u32) -> Retention {
-        Retention { ended_before, workflow: None, statuses: Vec::new(), limit }
+        Retention { ended_before, workflow: None, statuses: Vec::new(), run: None, limit }
+    }
+
+    /// One run, if it has ended.
+    pub fn only(run: RunId) -> Retention {
+        Retention { run: Some(run), ..Retention::before(Millis::MAX, 1) }
     }
 
     pub(crate) fn covers(&self, row: &RunRow) -> bool {
         row.ended_at.is_some_and(|it| it < self.ended_before)
             && self.workflow.as_ref().is_none_or(|it| *it == row.workflow)
             && (self.statuses.is_empty() || self.statuses.contains(&row.status))
+            && self.run.is_none_or(|it| it == row.id)
     }
 }
 

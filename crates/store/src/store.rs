@@ -146,6 +146,9 @@ pub trait Store: Send + Sync {
     async fn verify(&self) -> Result<Vec<Damage>>;
     /// Copies a consistent image to `path` while writers go on.
     async fn backup(&self, path: &std::path::Path) -> Result<()>;
+    /// Removes ended runs, each with everything that is kept of it alone: journal, payloads, logs.
+    /// What was removed cannot be read from the disk either, unless a reader of the store was in
+    /// the way; then the next call makes up for it.
     async fn gc(&self, retention: &Retention) -> Result<Collected>;
 
     /// Makes everything durable, checkpoints, and gives the lock back. Idempotent.

@@ -61,6 +61,11 @@ pub enum StoreAction {
     Verify,
     /// Copies a consistent image while runs go on.
     Backup { path: PathBuf },
+    /// Removes a run that has ended, and its sub-runs, so that nothing of them can be read any more.
+    Erase {
+        /// An id, a prefix of one, `@latest`, or `key:KEY`.
+        run: String,
+    },
     /// Removes runs that ended long ago.
     Gc {
         /// Runs that ended longer ago than this go.

@@ -11,8 +11,8 @@ use surefoot::store::{LogFilter, LogLine, Store};
 use crate::arguments::Logs;
 use crate::exit::Exit;
 use crate::failure::Result;
-use crate::output::style;
 use crate::output::time::{clock, iso};
+use crate::output::{harmless, style};
 use crate::session::{Session, wait};
 
 const LINES_AT_ONCE: u32 = 1000;
@@ -73,16 +73,17 @@ fn print(session: &Session, line: &LogLine) -> Result<()> {
     if !session.output.is_for_people() {
         let value = json!({"task": line.task, "attempt": line.attempt, "at": iso(line.at),
             "stream": line.stream, "text": line.text});
-        writeln!(session.output.out(), "{value}")?;
+        writeln!(session.output.out(), "{}", harmless::json(&value.to_string()))?;
         return Ok(());
     }
     let attempt = if line.attempt > 1 { format!("#{}", line.attempt) } else { String::new() };
     let time = style::paint(style::SOFT, clock(line.at, session.output.time));
-    let name = style::paint(style::NAME, format!("{}{attempt}", line.task));
+    let name = style::paint(style::NAME, harmless::line(&format!("{}{attempt}", line.task)));
     let word = match line.stream.as_str() {
         "warn" | "error" | "stderr" => format!(" {}", style::paint(style::WARNING, &line.stream)),
         _ => String::new(),
     };
-    writeln!(session.output.out(), "{time} {name}{word} {}", line.text)?;
+    let text = harmless::line(&line.text);
+    writeln!(session.output.out(), "{time} {name}{word} {text}")?;
     Ok(())
 }

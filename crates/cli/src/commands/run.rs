@@ -16,8 +16,8 @@ use crate::arguments::{Picture, Run};
 use crate::exit::Exit;
 use crate::failure::{Failure, Result};
 use crate::live::{Ending, Signals, Watch, tree};
-use crate::output::style;
 use crate::output::time::took;
+use crate::output::{harmless, style};
 use crate::project::{self, Source};
 use crate::session::{Session, wait_on_all_cores};
 use crate::spans::Spans;
@@ -213,7 +213,8 @@ fn result(session: &Session, run: &Folded) -> Result<Exit> {
     if state.status == RunStatus::Completed
         && let Some(output) = state.output.as_deref().filter(|it| !it.is_null())
     {
-        session.output.text(&format!("{output:#}\n"))?;
+        let output = format!("{output:#}\n");
+        session.output.text(&harmless::json(&output))?;
     }
     Ok(exit)
 }

@@ -17,7 +17,7 @@ use crate::failure::{Failure, Result};
 use crate::live::tree;
 use crate::output::table::bar;
 use crate::output::time::{clock, iso, now, took};
-use crate::output::{Table, style};
+use crate::output::{Table, harmless, style};
 use crate::session::{Session, wait};
 
 const BAR_WIDTH: u32 = 20;
@@ -97,6 +97,7 @@ fn summary(session: &Session, run: &Run) -> Result<()> {
         took(end.saturating_sub(state.started_at.unwrap_or(state.created_at))),
     );
     let soft = |name: &str, value: &str| {
+        let value = harmless::line(value);
         format!("  {} {value}\n", style::paint(style::SOFT, format!("{name:<8}")))
     };
     let started = session.output.time.instant(state.created_at, now());
@@ -116,7 +117,7 @@ fn summary(session: &Session, run: &Run) -> Result<()> {
         && let Some(output) = &state.output
         && !output.is_null()
     {
-        text.push_str(&format!("\noutput {output}\n"));
+        text.push_str(&format!("\noutput {}\n", harmless::line(&output.to_string())));
     }
     text.push_str(&tree::answers(run));
     session.output.text(&text)
@@ -192,16 +193,17 @@ fn errors(session: &Session, run: &Run) -> Result<()> {
     }
     for (path, value) in &failed {
         let (status, error) = (&value["status"], &value["error"]);
-        let name = style::paint(style::NAME, path);
-        let (kind, message) =
-            (error["type"].as_str().unwrap_or(""), error["message"].as_str().unwrap_or(""));
+        let name = style::paint(style::NAME, harmless::line(path));
+        let said = |name: &str| harmless::line(error[name].as_str().unwrap_or("")).into_owned();
+        let (kind, message) = (said("type"), said("message"));
         let attempt = &value["attempt"];
         let status = status.as_str().unwrap_or("");
         session
             .output
             .text(&format!("{status} {name} at attempt {attempt}: {kind}: {message}\n"))?;
         if !error["details"].is_null() {
-            session.output.text(&format!("  {}\n", error["details"]))?;
+            let details = error["details"].to_string();
+            session.output.text(&format!("  {}\n", harmless::line(&details)))?;
         }
     }
     Ok(())
@@ -237,8 +239,8 @@ async fn why(session: &Session, run: &Run, task: Option<&str>) -> Result<()> {
             style::paint(style::task(why.status), format!("{} {}", sign(why.status), why.status));
         session.output.text(&format!(
             "{mark} {}: {}\n",
-            style::paint(style::NAME, &why.task),
-            why.why
+            style::paint(style::NAME, harmless::line(&why.task)),
+            harmless::line(&why.why)
         ))?;
     }
     Ok(())

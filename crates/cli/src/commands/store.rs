@@ -1,16 +1,19 @@
 //! `surefoot store`: what keeps the runs.
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::json;
-use surefoot::core::time::Duration;
+use surefoot::core::time;
+use surefoot::inspect;
 use surefoot::store::{Mode, Retention, SqliteStore, Store as _};
 
+use super::authority::{self, Authority};
 use crate::arguments::{Store, StoreAction};
 use crate::exit::Exit;
 use crate::failure::{Failure, Result};
-use crate::output::time::now;
-use crate::output::{style, time};
+use crate::output::style;
+use crate::output::time::{now, took};
 use crate::session::{PROGRAM, Session, wait};
 
 /// Runs that one call removes, so that others are not held up.
@@ -22,6 +25,7 @@ pub fn store(session: &Session, arguments: Store) -> Result<Exit> {
             StoreAction::Info => info(session).await,
             StoreAction::Verify => verify(session).await,
             StoreAction::Backup { path } => backup(session, &path).await,
+            StoreAction::Erase { run } => erase(session, &run).await,
             StoreAction::Gc { older_than, dry_run } => gc(session, &older_than, dry_run).await,
         }
     })
@@ -78,7 +82,7 @@ async fn verify(session: &Session) -> Result<Exit> {
     } else {
         "everything is in order".to_owned()
     };
-    session.output.say(format!("{count} after {}", time::took(now().saturating_sub(started))));
+    session.output.say(format!("{count} after {}", took(now().saturating_sub(started))));
     Ok(if failed { Exit::Failed } else { Exit::Ok })
 }
 
@@ -94,11 +98,31 @@ async fn backup(session: &Session, path: &Path) -> Result<Exit> {
     Ok(Exit::Ok)
 }
 
+async fn erase(session: &Session, run: &str) -> Result<Exit> {
+    let authority = authority::authority(session).await?;
+    let run = inspect::resolve(&*session.reader()?, run).await?;
+    session.confirm(&format!("Erase run {run} with its inputs, outputs, history and logs?"))?;
+    match authority {
+        Authority::Server(client) => client.delete(&format!("/v1/runs/{run}")).await?,
+        Authority::Here(engine) => {
+            let erased = engine.erase(run).await;
+            engine.stop(Duration::ZERO).await?;
+            erased?;
+        }
+        Authority::Elsewhere { owner } => {
+            let message = format!("erasing needs the store for itself: {owner}");
+            return Err(Failure::new(Exit::Conflict, "SF5011", message)
+                .hint("Name its server with --server, or stop the process that owns the store."));
+        }
+    }
+    session.output.text(&format!("erased {run}\n"))?;
+    Ok(Exit::Ok)
+}
+
 async fn gc(session: &Session, older_than: &str, dry_run: bool) -> Result<Exit> {
-    let age: Duration =
-        older_than.parse().map_err(|error: surefoot::core::time::InvalidDuration| {
-            Failure::new(Exit::Usage, "SF5004", error.to_string()).hint("Example: --older-than 30d")
-        })?;
+    let age: time::Duration = older_than.parse().map_err(|error: time::InvalidDuration| {
+        Failure::new(Exit::Usage, "SF5004", error.to_string()).hint("Example: --older-than 30d")
+    })?;
     let ended_before = now().saturating_sub(age.as_millis());
     if dry_run {
         let ended = ended_runs(session, ended_before).await?;

@@ -78,7 +78,7 @@ fn settle(layers: Vec<BTreeMap<String, Origin>>, project: PathBuf) -> Result<Set
         value.and_then(Value::as_str).unwrap_or_default().to_owned()
     };
     Ok(Settings {
-        store: text("store"),
+        store: store(text("store"))?,
         format: choice(&origins, "output")?,
         colour: choice(&origins, "color")?,
         time: choice(&origins, "time")?,
@@ -89,6 +89,19 @@ fn settle(layers: Vec<BTreeMap<String, Origin>>, project: PathBuf) -> Result<Set
         project,
         origins,
     })
+}
+
+/// A URL of another kind of store is not taken for the name of a file. It may hold a password, so
+/// only its kind is told.
+fn store(text: String) -> Result<String> {
+    match text.split_once("://") {
+        None | Some(("sqlite", _)) => Ok(text),
+        Some((kind, _)) => {
+            let message = format!("`store` cannot be a URL of `{kind}`");
+            Err(Failure::new(Exit::Usage, "SF5022", message)
+                .hint("Write sqlite:PATH, the path alone, or memory:."))
+        }
+    }
 }
 
 /// Reads a value that is one of a few words.

@@ -7,9 +7,9 @@ use surefoot::core::run::{Run, RunError, TaskId, Wait};
 use surefoot::core::time::Millis;
 use surefoot::draw::sign;
 
-use crate::output::style;
 use crate::output::table::{bar, cut};
 use crate::output::time::took;
+use crate::output::{harmless, style};
 
 /// More tasks than this are counted, not listed.
 pub const LISTED_MAX: usize = 40;
@@ -105,9 +105,10 @@ pub fn line(run: &Run, task: TaskId, depth: usize, now: Millis, width: usize) ->
     let name = if depth > 1 { short_name(run, task) } else { run.path(task) };
     let indent = "  ".repeat(depth - 1);
     let room = NAME_WIDTH.saturating_sub(indent.len());
+    let name = harmless::line(&name);
     let head = format!(" {indent}{} {name:<room$} ", sign(state.status));
     let note = note(run, task, now);
-    let rest = format!("{:<9} {note}", state.status.name());
+    let rest = format!("{:<9} {}", state.status.name(), harmless::line(&note));
     let left = width.saturating_sub(head.chars().count());
     format!("{}{}\n", style::paint(style::task(state.status), head), cut(rest.trim_end(), left))
 }
@@ -151,11 +152,11 @@ pub fn answers(run: &Run) -> String {
     let mut text = String::new();
     let waiting = run.state().tasks.iter().enumerate().filter(|(_, it)| it.wait().is_some());
     for (at, state) in waiting.take(ANSWERS_MAX) {
-        let path = || run.path(TaskId(at as u32));
+        let path = || harmless::line(&run.path(TaskId(at as u32))).into_owned();
         match state.wait() {
             Some(Wait::Approval(approval)) => {
-                let _ =
-                    writeln!(text, "  {} {}", style::paint(style::HELP, "asked:"), approval.prompt);
+                let prompt = harmless::line(&approval.prompt);
+                let _ = writeln!(text, "  {} {prompt}", style::paint(style::HELP, "asked:"));
                 let _ = writeln!(
                     text,
                     "    surefoot task approve {id} {0}    surefoot task reject {id} {0}",
@@ -163,6 +164,7 @@ pub fn answers(run: &Run) -> String {
                 );
             }
             Some(Wait::Signal { name, .. }) => {
+                let name = harmless::line(name);
                 let _ = writeln!(text, "    surefoot signal {id} {name} -d '{{}}'");
             }
             Some(Wait::Time { .. } | Wait::Event | Wait::Child { .. }) | None => {}
@@ -174,19 +176,21 @@ pub fn answers(run: &Run) -> String {
     let mut names: Vec<String> = events.map(|it| it.on).collect();
     names.dedup();
     for name in names {
-        let _ = writeln!(text, "    surefoot signal {id} {name}");
+        let _ = writeln!(text, "    surefoot signal {id} {}", harmless::line(&name));
     }
     text
 }
 
 pub fn error_line(error: &RunError) -> String {
     let task = error.task.as_ref().map_or_else(String::new, |it| format!("`{it}` failed: "));
-    let mut text = format!("{} {task}{}", style::paint(style::ERROR, "error"), error.error.message);
+    let message = harmless::line(&error.error.message);
+    let mut text =
+        format!("{} {}{message}", style::paint(style::ERROR, "error"), harmless::line(&task));
     if !error.not_undone.is_empty() {
         let _ = write!(
             text,
             "\n  could not be undone, somebody must look: {}",
-            error.not_undone.join(", ")
+            harmless::line(&error.not_undone.join(", "))
         );
     }
     text

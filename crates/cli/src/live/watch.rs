@@ -13,8 +13,8 @@ use tokio::sync::broadcast::error::RecvError;
 
 use super::tree;
 use crate::failure::Result;
-use crate::output::style;
 use crate::output::time::{clock, now};
+use crate::output::{harmless, style};
 use crate::session::Session;
 
 /// How often a terminal is redrawn, and a pipe written to, at most.
@@ -153,7 +153,7 @@ impl<'a> Watch<'a> {
                 let time = clock(record.at, self.session.output.time);
                 let line = format!("{time} {word:<10} {task} {detail}");
                 // Nothing can be done about a terminal that is gone.
-                let _ = writeln!(err, "{}", line.trim_end());
+                let _ = writeln!(err, "{}", harmless::line(line.trim_end()));
             }
         }
         drop(err);

@@ -1,5 +1,6 @@
 //! How results are written: to whom, in which format, with or without colours.
 
+pub mod harmless;
 pub mod problem;
 pub mod style;
 pub mod table;
@@ -75,7 +76,7 @@ impl Output {
             AutoStream::new(std::io::stderr(), self.choice).current_choice() == ColorChoice::Never;
         tracing_subscriber::fmt()
             .with_max_level(level)
-            .with_writer(std::io::stderr)
+            .with_writer(harmless::OneLine(std::io::stderr))
             .with_ansi(!is_plain)
             .init();
     }
@@ -92,9 +93,11 @@ impl Output {
     pub fn value(&self, value: &Value, name: &str) -> Result<()> {
         let mut out = self.out();
         match self.format {
-            Format::Json | Format::Table | Format::Wide => writeln!(out, "{value:#}")?,
-            Format::Jsonl => writeln!(out, "{value}")?,
-            Format::Yaml => out.write_all(yaml::print(value).as_bytes())?,
+            Format::Json | Format::Table | Format::Wide => {
+                writeln!(out, "{}", harmless::json(&format!("{value:#}")))?
+            }
+            Format::Jsonl => writeln!(out, "{}", harmless::json(&value.to_string()))?,
+            Format::Yaml => out.write_all(harmless::json(&yaml::print(value)).as_bytes())?,
             Format::Name => writeln!(out, "{name}")?,
         }
         Ok(())

@@ -3,6 +3,7 @@
 use anstyle::Style;
 use comfy_table::{Table as Grid, presets};
 
+use super::harmless::is_harmful;
 use super::style::{HEADING, paint};
 
 /// Rows of cells; the first cell is a status word that may have a colour.
@@ -55,7 +56,7 @@ impl Table {
 }
 
 fn one_line(text: &str) -> String {
-    text.chars().map(|it| if it.is_control() { ' ' } else { it }).collect()
+    text.chars().map(|it| if is_harmful(it) || it == '\t' { ' ' } else { it }).collect()
 }
 
 /// Cuts a text to so many characters.

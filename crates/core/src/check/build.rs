@@ -265,9 +265,9 @@ fn trigger(trigger: &Trigger) -> TriggerPlan {
         }
         Trigger::Every { period, policy } => schedule(When::Every(period.value), policy),
         Trigger::At { instant, policy } => schedule(When::At(instant.value), policy),
-        Trigger::Webhook { path, secret, input } => TriggerPlan::Webhook {
+        Trigger::Webhook { path, secrets, input } => TriggerPlan::Webhook {
             path: text(path),
-            secret: secret.as_ref().map(text),
+            secrets: secrets.iter().map(text).collect(),
             input: template(input.as_ref()),
         },
         Trigger::Event { kind, source, condition, input } => TriggerPlan::Event {

@@ -13,6 +13,8 @@ use crate::source::{Content, Problem, Span, nearest};
 use crate::time::{Duration, Millis};
 
 const TRIGGERS_MAX: usize = 100;
+/// Secrets that one webhook may be signed with: the new one, and that which it replaces.
+const WEBHOOK_SECRETS_MAX: usize = 2;
 
 impl Parser {
     pub fn triggers(&mut self, field: Field<'_>) -> Vec<Spanned<Trigger>> {
@@ -191,10 +193,10 @@ impl Parser {
         let input = outer.get("input").and_then(|it| self.template(it));
         if matches!(field.node.content, Content::String(_)) {
             let path = self.webhook_path(field)?;
-            return Some(Trigger::Webhook { path, secret: None, input });
+            return Some(Trigger::Webhook { path, secrets: Vec::new(), input });
         }
         let fields = self.fields(field, keys::WEBHOOK, "a path, or a mapping with `path`")?;
-        let secret = fields.get("secret").and_then(|it| self.secret_name(it));
+        let secrets = fields.get("secret").map(|it| self.secret_names(it)).unwrap_or_default();
         let Some(path) = fields.get("path") else {
             self.missing(
                 fields.span,
@@ -203,7 +205,7 @@ impl Parser {
             );
             return None;
         };
-        Some(Trigger::Webhook { path: self.webhook_path(path)?, secret, input })
+        Some(Trigger::Webhook { path: self.webhook_path(path)?, secrets, input })
     }
 
     fn webhook_path(&mut self, field: Field<'_>) -> Option<Spanned<String>> {
@@ -211,6 +213,17 @@ impl Parser {
         let name = path.value.strip_prefix('/').unwrap_or(&path.value).to_owned();
         self.check_id(&name, "path of a webhook", Alphabet::Dotted, path.span);
         Some(Spanned::new(name, path.span))
+    }
+
+    /// Reads the name of a secret, or those of the new one and of the one that it replaces.
+    fn secret_names(&mut self, field: Field<'_>) -> Vec<Spanned<String>> {
+        let is_list = matches!(field.node.content, Content::List(_));
+        let names = self.list_or_one(field);
+        if is_list && !(1..=WEBHOOK_SECRETS_MAX).contains(&names.len()) {
+            self.wrong_type(field, "the name of a secret, or a list of the new and the old one");
+            return Vec::new();
+        }
+        names.into_iter().filter_map(|it| self.secret_name(it)).collect()
     }
 
     /// Reads the name of a secret: `hook_key` or `${{ secrets.hook_key }}`.

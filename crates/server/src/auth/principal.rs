@@ -78,7 +78,9 @@ impl Principal {
             Access::Worker => Role::Worker,
         };
         let (needed, own) = (name(needed), name(self.role));
-        Err(self.forbidden(&format!("it needs the role {needed}, yours is {own}")))
+        Err(self
+            .forbidden(&format!("it needs the role {needed}, yours is {own}"))
+            .hint("Ask an admin for a token of that role."))
     }
 
     /// Says that the caller may not do what they asked for, and why.

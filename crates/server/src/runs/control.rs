@@ -135,3 +135,18 @@ pub(super) async fn set_result(
     let command = Command::SetResult { task: body.task, output: body.output };
     carry_out(&service, &principal, &id, command, body.reason).await
 }
+
+/// Removes a run that has ended, and its sub-runs: inputs, outputs, journals and logs. Nothing of them
+/// can be read afterwards; backups and what was sent to others stay as they are, and the answer to an
+/// `Idempotency-Key` stays for its time.
+#[utoipa::path(delete, path = "/v1/runs/{id}", tag = "runs", params(("id" = String, Path)),
+    responses((status = 204, description = "It is gone")))]
+pub(super) async fn erase(
+    State(service): State<Service>,
+    principal: Principal,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    let row = super::row(&service, &principal, &id).await?;
+    service.engine().erase(row.id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -51,6 +51,7 @@ pub(crate) fn routes(api: Api) -> Api {
         .route(Access::Operate, routes!(control::rewind))
         .route(Access::Operate, routes!(control::skip))
         .route(Access::Operate, routes!(control::set_result))
+        .route(Access::Admin, routes!(control::erase))
 }
 
 /// Finds a run that the caller may know of.

@@ -68,7 +68,9 @@ fn check(said: &Poll) -> Result<(), Problem> {
     } else {
         return Ok(());
     };
-    Err(Problem::new(StatusCode::BAD_REQUEST, "SF4064", "the poll cannot be read").detail(fault))
+    Err(Problem::new(StatusCode::BAD_REQUEST, "SF4064", "the poll cannot be read")
+        .detail(fault)
+        .hint("GET /openapi.json has what a poll says."))
 }
 
 /// Waits for tasks, until the worker is to hear something else.

@@ -61,6 +61,19 @@ pub async fn gc_removes_only_the_workflow_and_statuses_asked_for(fixture: &dyn F
     assert_eq!(left, [run_id(1)]);
 }
 
+pub async fn gc_removes_one_run_alone_and_only_when_it_has_ended(fixture: &dyn Fixture) {
+    let (store, owner) = claimed(fixture).await;
+    let mut batch: Vec<_> = (1..=3).flat_map(|it| ended(run_id(it), it)).collect();
+    batch.push(begin(row(run_id(4))));
+    apply(&*store, owner, batch).await;
+    for (run, expected) in [(2, 1), (2, 0), (4, 0), (5, 0)] {
+        let collected = store.gc(&Retention::only(run_id(run))).await.unwrap();
+        assert_eq!(collected.runs, expected, "{run}");
+    }
+    let left: Vec<_> = store.runs(&everything()).await.unwrap().iter().map(|it| it.id).collect();
+    assert_eq!(left, [run_id(4), run_id(3), run_id(1)]);
+}
+
 pub async fn gc_is_bounded(fixture: &dyn Fixture) {
     let (store, owner) = claimed(fixture).await;
     apply(&*store, owner, (1..=5).flat_map(|it| ended(run_id(it), it)).collect()).await;

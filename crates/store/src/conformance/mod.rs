@@ -88,6 +88,7 @@ macro_rules! conformance_suite {
             info_counts
             gc_removes_only_old_ended_runs
             gc_removes_only_the_workflow_and_statuses_asked_for
+            gc_removes_one_run_alone_and_only_when_it_has_ended
             gc_is_bounded
             gc_keeps_shared_payloads
             verify_finds_nothing_in_a_whole_store

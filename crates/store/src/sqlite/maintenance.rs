@@ -101,16 +101,20 @@ fn copy(connection: &Connection, to: &Path) -> Attempt<()> {
 pub fn collect(writing: &mut Writing<'_>, retention: &Retention) -> Attempt<Collected> {
     let connection = writing.connection;
     let bytes_before = page_bytes(connection)?;
-    let mut statement = connection.prepare_cached(
+    // By its id a run is found without looking through the others.
+    let which = if retention.run.is_some() { "id = ?4" } else { "?4 IS NULL" };
+    let mut statement = connection.prepare_cached(&format!(
         "SELECT id FROM runs
          WHERE activity = 2 AND ended_at < ?1
             AND (?2 IS NULL OR workflow = ?2)
             AND (?3 = '[]' OR status IN (SELECT value FROM json_each(?3)))
-         ORDER BY ended_at LIMIT ?4",
-    )?;
+            AND {which}
+         ORDER BY ended_at LIMIT ?5",
+    ))?;
     let statuses = serde_json::to_string(&retention.statuses).expect("names have a text");
     let before = stored(retention.ended_before);
-    let parameters = (before, &retention.workflow, statuses, retention.limit);
+    let run = retention.run.map(|it| it.to_bytes());
+    let parameters = (before, &retention.workflow, statuses, run, retention.limit);
     let runs: Vec<RunId> =
         statement.query_map(parameters, |row| run_id(row, 0))?.collect::<rusqlite::Result<_>>()?;
     if !runs.is_empty() {

@@ -110,6 +110,16 @@ impl SqliteStore {
         }
     }
 
+    /// Moves the whole log into the database: it still holds what was removed.
+    async fn empty_log(&self) -> Result<()> {
+        let path = self.path.clone();
+        let emptying = tokio::task::spawn_blocking(move || {
+            let failed = |failure: failure::Failure| failure.at(&path.display().to_string());
+            checkpoint::truncate(&open::connection(&path)?).map_err(failed)
+        });
+        emptying.await.map_err(|_| open::closed(&self.location()))?
+    }
+
     /// Posts without the writer, in a transaction of its own.
     async fn post_as_client(&self, run: RunId, command: Vec<u8>, now: Millis) -> Result<i64> {
         let path = self.path.clone();
@@ -293,7 +303,12 @@ impl Store for SqliteStore {
 
     async fn gc(&self, retention: &Retention) -> Result<Collected> {
         let retention = retention.clone();
-        self.write(0, move |writing| maintenance::collect(writing, &retention)).await
+        let collected =
+            self.write(0, move |writing| maintenance::collect(writing, &retention)).await?;
+        if collected.runs > 0 {
+            self.empty_log().await?;
+        }
+        Ok(collected)
     }
 
     async fn close(&self) -> Result<()> {

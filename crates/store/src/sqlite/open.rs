@@ -42,8 +42,10 @@ pub fn configure(connection: &Connection) -> Attempt<()> {
     // Otherwise some statements are planned anew whenever their parameters are bound, which costs
     // several times what they do.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    // What is replaced or removed is written over: a run that is erased has left nothing behind.
     connection.execute_batch(&format!(
         "PRAGMA synchronous = FULL;
+         PRAGMA secure_delete = ON;
          PRAGMA wal_autocheckpoint = 0;
          PRAGMA journal_size_limit = {WAL_BYTES_MAX};
          PRAGMA cache_size = -{CACHE_KIB};

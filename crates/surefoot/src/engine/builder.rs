@@ -53,6 +53,8 @@ pub enum OpenError {
     Secrets(#[from] VaultError),
     #[error("kinds.{kind}.rate: `{rate}` is not a rate: write it like 10/s or 100/m")]
     Rate { kind: String, rate: String },
+    #[error("{0} is 0; it must be at least 1")]
+    Zero(&'static str),
 }
 
 impl EngineBuilder {
@@ -148,6 +150,9 @@ impl EngineBuilder {
 
     /// Opens the store, takes its runs over and goes on with them.
     pub async fn open(self) -> Result<Engine, OpenError> {
+        if let Some(limit) = self.config.limits.impossible() {
+            return Err(OpenError::Zero(limit));
+        }
         let program = self.program.unwrap_or_else(program_name);
         let store = match self.store {
             Some(StoreChoice::Store(store)) => store,
@@ -192,7 +197,9 @@ fn open_store(url: &str, program: &str) -> Result<Arc<dyn Store>, OpenError> {
         return Ok(Arc::new(MemoryStore::new()));
     }
     let path = url.strip_prefix("sqlite:").filter(|it| !it.is_empty());
-    let path = PathBuf::from(path.ok_or_else(|| OpenError::Url(url.to_owned()))?);
+    // A URL of another kind may hold a password.
+    let kind = || url.split_once("://").map_or(url, |it| it.0).to_owned();
+    let path = PathBuf::from(path.ok_or_else(|| OpenError::Url(kind()))?);
     Ok(Arc::new(SqliteStore::open(&path, Mode::Owner { program: program.to_owned() })?))
 }
 

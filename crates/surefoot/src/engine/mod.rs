@@ -175,6 +175,12 @@ impl Engine {
         Ok(self.create(new, false).await?.handle)
     }
 
+    /// Removes a run that has ended, and its sub-runs, with inputs, outputs, journals and logs.
+    /// Nothing of them can be read from the store afterwards.
+    pub async fn erase(&self, run: RunId) -> Result<(), CommandError> {
+        retention::erase(&self.shared, run).await
+    }
+
     /// Returns everything that becomes durable from now on, and log lines as they come. A
     /// receiver that is slow misses some (`RecvError::Lagged`) and reads the store instead.
     pub fn subscribe(&self) -> broadcast::Receiver<Update> {

@@ -1,12 +1,15 @@
-//! Removes ended runs that their definitions want to keep no longer.
+//! Removes ended runs: those that their definitions want to keep no longer, and those that somebody
+//! asks to be forgotten.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use surefoot_core::definition::Retention;
-use surefoot_store::Retention as Removal;
+use surefoot_core::ids::RunId;
+use surefoot_core::run::{Refusal, RunStatus};
+use surefoot_store::{Retention as Removal, RunFilter, RunRow};
 
-use super::Shared;
+use super::{CommandError, Shared};
 
 /// How often the definitions are asked. The first time is when the engine opens.
 pub(super) const INTERVAL: Duration = Duration::from_secs(3600);
@@ -40,4 +43,50 @@ async fn try_to_remove(shared: &Shared) -> Result<(), Box<dyn std::error::Error 
         }
     }
     Ok(())
+}
+
+/// Removes a run and those that it started; all have to have ended.
+pub(super) async fn erase(shared: &Shared, run: RunId) -> Result<(), CommandError> {
+    let row = shared.store.run(run).await?.ok_or(CommandError::NotFound(run))?;
+    let mut family = vec![row];
+    let mut at = 0;
+    while at < family.len() {
+        let below = children(shared, family[at].id).await?;
+        family.extend(below);
+        at += 1;
+    }
+    if let Some(going) = family.iter().find(|it| it.ended_at.is_none()) {
+        return Err(CommandError::Refused(still_going(going)));
+    }
+    // The run itself goes last: as long as it is there, the others can be found again.
+    for row in family.iter().rev() {
+        shared.store.gc(&Removal::only(row.id)).await?;
+    }
+    Ok(())
+}
+
+async fn children(shared: &Shared, parent: RunId) -> Result<Vec<RunRow>, CommandError> {
+    let mut filter =
+        RunFilter { parent: Some(parent), limit: RUNS_AT_ONCE, ..RunFilter::default() };
+    let mut all = Vec::new();
+    loop {
+        let rows = shared.store.runs(&filter).await?;
+        let is_last = rows.len() < RUNS_AT_ONCE as usize;
+        filter.before = rows.last().map(|it| it.id);
+        all.extend(rows);
+        if is_last {
+            return Ok(all);
+        }
+    }
+}
+
+fn still_going(row: &RunRow) -> Refusal {
+    Refusal::Run {
+        verb: "erase".to_owned(),
+        status: RunStatus::ALL
+            .into_iter()
+            .find(|it| it.name() == row.status)
+            .unwrap_or(RunStatus::Running),
+        hint: format!("Wait until run {} has ended, or cancel it first.", row.id),
+    }
 }

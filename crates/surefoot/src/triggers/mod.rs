@@ -32,7 +32,13 @@ struct Inner {
     engine: Engine,
     /// By workflow, those of its newest version.
     known: Mutex<BTreeMap<String, Vec<Trigger>>>,
+    /// One of these is held while a delivery is received: which, its alias says. A recording that is
+    /// sent under another id at the same time waits until the first is noted.
+    turns: [tokio::sync::Mutex<()>; TURNS],
 }
+
+/// Deliveries that are received at once, at most.
+const TURNS: usize = 64;
 
 /// A trigger of a deployed definition.
 #[derive(Clone, Debug)]
@@ -92,11 +98,11 @@ impl Trigger {
         &self.plan.workflow
     }
 
-    /// Returns the name of the secret that signs its webhooks.
-    pub fn secret(&self) -> Option<&str> {
+    /// Returns the names of the secrets of which any signs its webhooks.
+    pub fn secrets(&self) -> &[String] {
         match self.plan.triggers.get(self.place) {
-            Some(TriggerPlan::Webhook { secret, .. }) => secret.as_deref(),
-            _ => None,
+            Some(TriggerPlan::Webhook { secrets, .. }) => secrets,
+            _ => &[],
         }
     }
 
@@ -138,8 +144,9 @@ impl Trigger {
 impl Triggers {
     /// Finds out what deployed definitions ask for.
     pub async fn open(engine: &Engine) -> Result<Triggers, DeliveryError> {
-        let known = Mutex::default();
-        let triggers = Triggers(Arc::new(Inner { engine: engine.clone(), known }));
+        let (known, turns) =
+            (Mutex::default(), [const { tokio::sync::Mutex::const_new(()) }; TURNS]);
+        let triggers = Triggers(Arc::new(Inner { engine: engine.clone(), known, turns }));
         triggers.read_all().await?;
         Ok(triggers)
     }
@@ -189,6 +196,10 @@ impl Triggers {
         delivery: &Delivery,
         triggers: Vec<(Trigger, Option<String>)>,
     ) -> Result<Received, DeliveryError> {
+        // The alias is what a recording cannot change.
+        let name = delivery.alias.as_ref().unwrap_or(&delivery.id);
+        let place = usize::from(Digest::of(name.as_bytes()).as_bytes()[0]) % TURNS;
+        let _turn = self.0.turns[place].lock().await;
         if let Some(received) = self.seen(delivery).await? {
             return Ok(received);
         }
