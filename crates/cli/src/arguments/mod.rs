@@ -59,7 +59,13 @@ pub struct Arguments {
 #[command(next_help_heading = "Global options")]
 pub struct Global {
     /// How results are written to standard output.
-    #[arg(id = "output_format", short = 'o', global = true, value_name = "FORMAT")]
+    #[arg(
+        id = "output_format",
+        short = 'o',
+        long = "output-format",
+        global = true,
+        value_name = "FORMAT"
+    )]
     pub format: Option<Format>,
     /// Says less: results and errors only.
     #[arg(short, long, global = true)]

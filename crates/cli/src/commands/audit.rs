@@ -76,7 +76,7 @@ async fn check(session: &Session, server: &Server) -> Result<Exit> {
     }
     if found.intact {
         let wire::AuditCheck { entries, removed, chain, .. } = &found;
-        session.output.text(&format!("whole: {entries} entries, {removed} removed in time\n"))?;
+        session.output.text(&format!("whole: entries {entries}, removed in time {removed}\n"))?;
         session.output.say(format!("the newest is {chain}: keep it elsewhere to notice a cut"));
         return Ok(Exit::Ok);
     }
