@@ -150,3 +150,36 @@ fn colours_heed_the_environment() {
     assert!(with("CLICOLOR_FORCE"));
     assert!(!with("NO_COLOR"));
 }
+
+#[test]
+fn what_holds_runs_and_keys_is_for_its_owner_whatever_the_umask() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let project = Project::new(&[("hello.surefoot.yaml", HELLO)]);
+    let unmasked = |arguments: &[&str]| {
+        let plain = project.command(arguments);
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", "umask 000; exec \"$0\" \"$@\""]);
+        command.arg(plain.get_program()).args(plain.get_args());
+        command.current_dir(plain.get_current_dir().unwrap());
+        for (name, value) in plain.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        let done = command.output().unwrap();
+        assert!(done.status.success(), "{arguments:?}: {done:?}");
+    };
+    unmasked(&["run"]);
+    unmasked(&["store", "backup", "copy.db"]);
+    unmasked(&["secret", "rotate-key", "key"]);
+    let inside = project.path().join(".surefoot");
+    let mut paths =
+        vec![inside.clone(), project.path().join("copy.db"), project.path().join("key")];
+    paths.extend(std::fs::read_dir(inside).unwrap().map(|it| it.unwrap().path()));
+    assert!(paths.len() > 3, "{paths:?}");
+    for path in paths {
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{} has mode {mode:o}", path.display());
+    }
+}

@@ -22,5 +22,5 @@ pub use item::{
 pub use memory::MemoryStore;
 pub use row::*;
 #[cfg(feature = "sqlite")]
-pub use sqlite::{Mode, SqliteStore, bare_limit};
+pub use sqlite::{APPLICATION_ID, Mode, SqliteStore, bare_limit};
 pub use store::*;

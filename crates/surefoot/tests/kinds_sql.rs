@@ -171,6 +171,16 @@ async fn sqlite_refusals_have_their_names() {
         "sql_connection",
         true,
     );
+    let store = format!("sqlite:{}", directory.path().join("store.db").display());
+    let engine = surefoot::Engine::builder().store(&store).open().await.unwrap();
+    let linked = directory.path().join("linked.db");
+    std::os::unix::fs::symlink(directory.path().join("store.db"), &linked).unwrap();
+    for url in [store, format!("sqlite:{}", linked.display())] {
+        for query in ["SELECT * FROM runs", "DELETE FROM journal", "PRAGMA application_id = 0"] {
+            failed(run(&kind(&url), json!({"query": query})).await, "sql_denied", false);
+        }
+    }
+    engine.stop(std::time::Duration::ZERO).await.unwrap();
     let junk = directory.path().join("junk.db");
     std::fs::write(&junk, "x".repeat(10_000)).unwrap();
     let junk = kind(&format!("sqlite:{}", junk.display()));

@@ -13,7 +13,7 @@ pub fn line(text: &str) -> Cow<'_, str> {
     escaped(text, |_| false)
 }
 
-/// As [`line`], of a text that may have several lines.
+/// As [`line()`], of a text that may have several lines.
 pub fn lines(text: &str) -> Cow<'_, str> {
     escaped(text, |it| it == '\n')
 }
@@ -88,7 +88,7 @@ impl<W: io::Write> io::Write for OneLine<W> {
     }
 }
 
-/// As [`line`], of a text that may have colours: those of the log itself, since the log escapes
+/// As [`line()`], of a text that may have colours: those of the log itself, since the log escapes
 /// what others would bring.
 fn coloured(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());

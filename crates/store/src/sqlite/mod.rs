@@ -31,6 +31,7 @@ use surefoot_core::ids::{Digest, RunId};
 use surefoot_core::time::Millis;
 
 pub use limit::bare_limit;
+pub use schema::APPLICATION_ID;
 
 use self::lock::Lock;
 use self::readers::Readers;

@@ -6,7 +6,8 @@ use surefoot_core::ids::Digest;
 use super::failure::{Attempt, Failure};
 use crate::Error;
 
-/// "SRFT": what `file` and SQLite itself see in the header.
+/// "SRFT": what `file` and SQLite itself see in the header of a store, and how others tell it from
+/// their databases.
 pub const APPLICATION_ID: i32 = 0x5352_4654;
 
 /// One step. The text of a released step never changes: its checksum is kept in each store.

@@ -224,4 +224,49 @@ mod tests {
         }
         assert!(open_by_walking(root.as_fd(), Path::new("near/file"), libc::O_RDONLY).is_err());
     }
+
+    /// A directory that becomes a link, and a directory again, while its files are opened.
+    #[test]
+    fn a_link_that_is_swapped_in_meanwhile_leads_nowhere() {
+        use std::io::Read as _;
+        const TRIES: usize = 10_000;
+        let outside = tempfile::tempdir().unwrap();
+        let inside = outside.path().join("root");
+        for (directory, text) in [(outside.path().join("far"), "out"), (inside.join("a"), "in")] {
+            std::fs::create_dir_all(&directory).unwrap();
+            std::fs::write(directory.join("file"), text).unwrap();
+        }
+        let (at, away, link) = (inside.join("a"), inside.join("b"), inside.join("c"));
+        symlink(outside.path().join("far"), &link).unwrap();
+        let root = open_root(&inside).unwrap();
+        let is_over = std::sync::atomic::AtomicBool::new(false);
+        let (mut read, mut refused) = (0, 0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                    for (from, to) in [(&at, &away), (&link, &at), (&at, &link), (&away, &at)] {
+                        std::fs::rename(from, to).unwrap();
+                    }
+                }
+            });
+            // Until both have been met, so that it is the race that is tried.
+            for number in 0.. {
+                let open = if number % 2 == 0 { open as Open } else { open_by_walking as Open };
+                match open(root.as_fd(), Path::new("a/file"), libc::O_RDONLY) {
+                    Ok(file) => {
+                        let mut text = String::new();
+                        File::from(file).read_to_string(&mut text).unwrap();
+                        assert_eq!(text, "in");
+                        read += 1;
+                    }
+                    Err(_) => refused += 1,
+                }
+                if number >= TRIES && read > 0 && refused > 0 {
+                    break;
+                }
+                assert!(number < 1_000 * TRIES, "only {read} were read and {refused} refused");
+            }
+            is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+    }
 }

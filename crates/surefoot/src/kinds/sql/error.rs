@@ -12,6 +12,12 @@ pub(super) fn several() -> TaskError {
     TaskError::fatal("sql_multi", "`query` holds several statements: list them under `statements`")
 }
 
+/// Whoever could write there could make any history, and read what every run was given.
+pub(super) fn store() -> TaskError {
+    let message = "the database is a store of runs, which tasks may neither read nor change";
+    TaskError::fatal("sql_denied", message)
+}
+
 pub(super) fn wrong_marks(wanted: usize, given: usize) -> TaskError {
     TaskError::fatal("sql_binds", format!("the statement has {wanted} marks, but {given} values"))
 }

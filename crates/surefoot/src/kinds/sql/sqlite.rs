@@ -13,6 +13,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, ToSql};
 use serde_json::Value;
 use surefoot_core::task_error::TaskError;
 use surefoot_core::time::Duration;
+use surefoot_store::APPLICATION_ID;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -62,7 +63,7 @@ impl Sqlite {
 
     fn attempt(&self, work: &Work, abort: &CancellationToken) -> Result<Value, TaskError> {
         let plain = |it: rusqlite::Error| error::sqlite(&it, None);
-        let mut connection = self.open().map_err(plain)?;
+        let mut connection = self.open(abort)?;
         let inside = abort.clone();
         let look = move || inside.is_cancelled();
         connection.progress_handler(STEPS_BETWEEN_LOOKS, Some(look)).map_err(plain)?;
@@ -74,16 +75,23 @@ impl Sqlite {
         result
     }
 
-    fn open(&self) -> rusqlite::Result<Connection> {
+    fn open(&self, abort: &CancellationToken) -> Result<Connection, TaskError> {
         let idle = self.idle.lock().expect("nobody panics while holding the lock").pop();
         if let Some(connection) = idle {
             return Ok(connection);
         }
-        let connection = Connection::open(&self.path)?;
-        connection.busy_timeout(LOCK_WAIT_STEP)?;
+        let plain = |it: rusqlite::Error| error::sqlite(&it, None);
+        let connection = Connection::open(&self.path).map_err(plain)?;
+        connection.busy_timeout(LOCK_WAIT_STEP).map_err(plain)?;
         // ATTACH would open any file of the machine.
-        connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
-        Ok(connection)
+        connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0).map_err(plain)?;
+        let id = patiently(abort, || {
+            connection.query_row("PRAGMA application_id", [], |row| row.get::<_, i32>(0))
+        });
+        match id.map_err(plain)? {
+            APPLICATION_ID => Err(error::store()),
+            _ => Ok(connection),
+        }
     }
 }
 
