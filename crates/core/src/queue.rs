@@ -200,8 +200,9 @@ impl<T: Clone> Queue<T> {
         let firsts = self.local.iter().filter_map(|(namespace, line)| {
             Some((self.last_turn(namespace), self.first(line, now)?, namespace))
         });
-        let (_, place, _) = firsts.min()?;
-        let request = self.leave_local(place)?;
+        let (_, place, namespace) = firsts.min()?;
+        let namespace = namespace.clone();
+        let request = self.leave_local(&namespace, place)?;
         Some(self.granted(request, now))
     }
 
@@ -215,11 +216,11 @@ impl<T: Clone> Queue<T> {
         let lines = self.remote.iter().filter(|((kind, from), _)| is_served(kind, from));
         let open =
             lines.filter(|((kind, _), _)| self.kinds.get(kind).is_none_or(|it| it.allows(now)));
-        let firsts = open.filter_map(|((kind, namespace), line)| {
-            Some((self.last_turn(namespace), self.first(line, now)?, kind))
+        let firsts = open.filter_map(|(name, line)| {
+            Some((self.last_turn(&name.1), self.first(line, now)?, name))
         });
-        let (place, kind) = firsts.min().map(|(_, place, kind)| (place, kind.clone()))?;
-        let request = self.leave(&kind, place)?;
+        let (place, name) = firsts.min().map(|(_, place, name)| (place, name.clone()))?;
+        let request = leave(&mut self.remote, &name, place)?;
         Some(self.granted(request, now))
     }
 
@@ -229,37 +230,25 @@ impl<T: Clone> Queue<T> {
 
     /// Takes a request that no longer wants a slot out of its line.
     pub fn remove(&mut self, kind: &str, place: Place) {
-        if self.leave_local(place).is_none() {
-            self.leave(kind, place);
+        // A place is in one line only.
+        let here = self.local.iter().find(|(_, line)| line.contains_key(&place));
+        if let Some(namespace) = here.map(|it| it.0.clone()) {
+            self.leave_local(&namespace, place);
+        } else {
+            let first = (kind.to_owned(), String::new());
+            let mut lines = self.remote.range(first..).take_while(|((it, _), _)| it == kind);
+            let there = lines.find(|(_, line)| line.contains_key(&place));
+            if let Some(name) = there.map(|it| it.0.clone()) {
+                leave(&mut self.remote, &name, place);
+            }
         }
         self.forget_ranks();
     }
 
-    fn leave_local(&mut self, place: Place) -> Option<Request<T>> {
-        // A place is in one line only.
-        let (namespace, is_empty, left) = self.local.iter_mut().find_map(|(namespace, line)| {
-            let left = line.remove(&place)?;
-            Some((namespace.clone(), line.is_empty(), left))
-        })?;
-        if is_empty {
-            self.local.remove(&namespace);
-        }
+    fn leave_local(&mut self, namespace: &String, place: Place) -> Option<Request<T>> {
+        let left = leave(&mut self.local, namespace, place)?;
         self.waiting -= 1;
-        Some(left.request)
-    }
-
-    fn leave(&mut self, kind: &str, place: Place) -> Option<Request<T>> {
-        let first = (kind.to_owned(), String::new());
-        let lines = self.remote.range_mut(first..).take_while(|((it, _), _)| it == kind);
-        // A place is in one line only.
-        let (name, is_empty, left) = lines.into_iter().find_map(|(name, line)| {
-            let left = line.remove(&place)?;
-            Some((name.clone(), line.is_empty(), left))
-        })?;
-        if is_empty {
-            self.remote.remove(&name);
-        }
-        Some(left.request)
+        Some(left)
     }
 
     fn first(&self, line: &Line<T>, now: Millis) -> Option<Place> {
@@ -385,6 +374,20 @@ impl<T: Clone> Queue<T> {
         });
         Slot { kind: request.kind.clone(), key, remote: request.remote }
     }
+}
+
+/// Takes a request out of its line, and an empty line away.
+fn leave<N: Ord, T>(
+    lines: &mut BTreeMap<N, Line<T>>,
+    name: &N,
+    place: Place,
+) -> Option<Request<T>> {
+    let line = lines.get_mut(name)?;
+    let left = line.remove(&place)?;
+    if line.is_empty() {
+        lines.remove(name);
+    }
+    Some(left.request)
 }
 
 #[cfg(test)]
