@@ -10,45 +10,41 @@ use tracing_subscriber::fmt::MakeWriter;
 /// Returns a text that takes one line and changes nothing but its cells: what would do more is
 /// written as an escape.
 pub fn line(text: &str) -> Cow<'_, str> {
-    escaped(text, |_| false)
+    escaped(text, is_harmful, |it| it.escape_default().to_string())
 }
 
 /// As [`line()`], of a text that may have several lines.
 pub fn lines(text: &str) -> Cow<'_, str> {
-    escaped(text, |it| it == '\n')
+    escaped(text, is_harmful_in_lines, |it| it.escape_default().to_string())
 }
 
-/// Returns JSON, or our own YAML, that says the same: what a terminal would do something with is inside of strings,
-/// and has an escape there.
+/// Returns JSON, or our own YAML, that says the same: what a terminal would do something with is
+/// inside of strings, and has an escape there.
 pub fn json(text: &str) -> Cow<'_, str> {
-    let is_harmful = |it: char| is_harmful(it) && it != '\n';
-    if !text.contains(is_harmful) {
+    // None of what is harmful is beyond four digits.
+    escaped(text, is_harmful_in_lines, |it| format!("\\u{:04x}", u32::from(it)))
+}
+
+fn escaped(
+    text: &str,
+    is_harmful: impl Fn(char) -> bool,
+    escape: impl Fn(char) -> String,
+) -> Cow<'_, str> {
+    if !text.contains(&is_harmful) {
         return Cow::Borrowed(text);
     }
     let mut safe = String::with_capacity(text.len() + 8);
     for it in text.chars() {
         match is_harmful(it) {
-            // None of them is beyond four digits.
-            true => safe.push_str(&format!("\\u{:04x}", u32::from(it))),
+            true => safe.push_str(&escape(it)),
             false => safe.push(it),
         }
     }
     Cow::Owned(safe)
 }
 
-fn escaped(text: &str, is_kept: impl Fn(char) -> bool) -> Cow<'_, str> {
-    let is_harmful = |it: char| is_harmful(it) && !is_kept(it);
-    if !text.contains(is_harmful) {
-        return Cow::Borrowed(text);
-    }
-    let mut safe = String::with_capacity(text.len() + 8);
-    for it in text.chars() {
-        match is_harmful(it) {
-            true => safe.extend(it.escape_default()),
-            false => safe.push(it),
-        }
-    }
-    Cow::Owned(safe)
+fn is_harmful_in_lines(it: char) -> bool {
+    is_harmful(it) && it != '\n'
 }
 
 /// Whether a terminal would do something else than show it. The last ones turn the direction of
