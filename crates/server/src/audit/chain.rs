@@ -111,32 +111,26 @@ async fn anchor(store: &dyn Store) -> Result<End, Error> {
 pub(super) async fn list(
     store: &dyn Store,
     before: Option<&str>,
-    limit: usize,
+    limit: u32,
 ) -> Result<(Vec<AuditEntry>, Option<String>), Problem> {
     let beyond = before.and_then(number).unwrap_or(u64::MAX);
     let mut found = Vec::new();
-    let mut after = before.map(str::to_owned);
-    loop {
-        let items = store.items(COLLECTION, after.as_deref(), PART).await?;
-        for item in &items {
-            let group = Group::read(item)
-                .ok_or_else(|| Problem::internal("an entry of the audit log cannot be read"))?;
-            for (at, entry) in group.entries.into_iter().enumerate().rev() {
-                let number = group.first + at as u64;
-                if number >= beyond {
-                    continue;
-                }
-                found.push(entry);
-                if found.len() == limit {
-                    return Ok((found, Some(key(number))));
-                }
+    // Each of these groups begins before that entry, so as many of them are enough.
+    for item in store.items(COLLECTION, before, limit).await? {
+        let group = Group::read(&item)
+            .ok_or_else(|| Problem::internal("an entry of the audit log cannot be read"))?;
+        for (at, entry) in group.entries.into_iter().enumerate().rev() {
+            let number = group.first + at as u64;
+            if number >= beyond {
+                continue;
+            }
+            found.push(entry);
+            if found.len() == limit as usize {
+                return Ok((found, Some(key(number))));
             }
         }
-        match items.last() {
-            Some(last) if items.len() == PART as usize => after = Some(last.key.clone()),
-            _ => return Ok((found, None)),
-        }
     }
+    Ok((found, None))
 }
 
 /// Returns groups from the one that begins with a number on, the oldest first.
@@ -285,7 +279,7 @@ mod tests {
             let (mut all, mut before) = (Vec::new(), None);
             loop {
                 let (part, next) = list(&store, before.as_deref(), limit).await.unwrap();
-                assert!(part.len() <= limit);
+                assert!(part.len() <= limit as usize);
                 all.extend(part.into_iter().map(|it| it.at));
                 before = next;
                 if before.is_none() {

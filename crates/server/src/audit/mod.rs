@@ -62,7 +62,7 @@ async fn list(
     State(service): State<Service>,
     mut parameters: Parameters,
 ) -> Result<Json<Page<AuditEntry>>, Problem> {
-    let limit = parameters.number("limit", 1, LIMIT_MAX)?.unwrap_or(LIMIT) as usize;
+    let limit = parameters.number("limit", 1, LIMIT_MAX)?.unwrap_or(LIMIT) as u32;
     let cursor = parameters.text("cursor");
     parameters.finish()?;
     service.audit().write_strangers(service.now()).await;
